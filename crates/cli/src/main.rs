@@ -1,0 +1,45 @@
+//! The `sessile` command.
+
+#![forbid(unsafe_code)]
+
+mod demo;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Session management for web applications.
+#[derive(Debug, Parser)]
+#[command(name = "sessile", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows sessions at work in a page on this machine. This is what happens without a command.
+    Demo(demo::DemoArguments),
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .init();
+    let result = match command {
+        Some(Command::Demo(arguments)) => demo::run(arguments),
+        None => demo::run(demo::DemoArguments::default()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use quick_cache::{Equivalent, Weighter, sync::Cache};
+
+use super::AccessToken;
+
+/// Access tokens that were verified before, so that the next request with one costs a look-up.
+///
+/// Only successes are remembered, each by all its bytes and the generation of the keys that it was
+/// verified with. Expiry, revocation and anti-CSRF are checked each time all the same.
+pub(crate) struct VerifiedCache(Option<Cache<Key, Arc<AccessToken>, Weight>>);
+
+struct Key {
+    generation: u64,
+    token: Box<str>,
+}
+
+#[derive(Clone, Copy)]
+struct KeyReference<'a> {
+    generation: u64,
+    token: &'a str,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+/// Bytes that an entry takes beside its token: the claims' own structure, roughly.
+const ENTRY_OVERHEAD: usize = 512;
+
+impl Weighter<Key, Arc<AccessToken>> for Weight {
+    fn weight(&self, key: &Key, _: &Arc<AccessToken>) -> u64 {
+        // The parsed claims take about twice what they take as text.
+        (key.token.len() * 3 + ENTRY_OVERHEAD) as u64
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        KeyReference { generation: self.generation, token: &self.token }.hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.token == other.token
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for KeyReference<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.generation.hash(state);
+        self.token.hash(state);
+    }
+}
+
+impl Equivalent<Key> for KeyReference<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.generation == key.generation && self.token == &*key.token
+    }
+}
+
+impl VerifiedCache {
+    /// A cache that takes about `memory` bytes; none at 0.
+    pub(crate) fn new(memory: usize) -> Self {
+        let entries = memory / (1024 * 3);
+        Self((entries > 0).then(|| Cache::with_weighter(entries, memory as u64, Weight)))
+    }
+
+    pub(crate) fn get(&self, generation: u64, token: &str) -> Option<Arc<AccessToken>> {
+        self.0.as_ref()?.get(&KeyReference { generation, token })
+    }
+
+    pub(crate) fn insert(&self, generation: u64, token: &str, verified: Arc<AccessToken>) {
+        if let Some(cache) = &self.0 {
+            cache.insert(Key { generation, token: token.into() }, verified);
+        }
+    }
+}
+
+impl fmt::Debug for VerifiedCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("VerifiedCache(…)")
+    }
+}

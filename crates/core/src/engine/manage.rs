@@ -1,0 +1,137 @@
+//! What is done with a session by its name, and with all sessions of a user.
+
+use super::Engine;
+use crate::{
+    access_token::{AccessToken, check_payload},
+    error::{Error, UnauthorisedReason},
+    event::{EventKind, RevocationReason},
+    identifier::{SessionHandle, TenantScope},
+    json::{JsonObject, object_from_text, object_to_text},
+    session::SessionInformation,
+    store::{DataReplacement, SessionRecord, Store},
+};
+
+/// A payload shorter than this fits a cookie whoever its user is: only a longer one is worth a
+/// second store call to measure.
+const SURELY_SMALL: usize = 700;
+
+impl<S: Store> Engine<S> {
+    pub(super) async fn live_session(
+        &self,
+        handle: &SessionHandle,
+    ) -> Result<Option<SessionRecord>, Error> {
+        let row = self.store().get_session(&self.app, handle).await?;
+        let now = self.now();
+        Ok(row.filter(|row| !row.is_expired(now)))
+    }
+
+    pub(super) async fn require_session(
+        &self,
+        handle: &SessionHandle,
+    ) -> Result<SessionRecord, Error> {
+        let row = self.live_session(handle).await?;
+        Ok(row.ok_or(UnauthorisedReason::SessionNotFound)?)
+    }
+
+    pub(super) async fn replace_data(
+        &self,
+        handle: &SessionHandle,
+        session_data: &JsonObject,
+    ) -> Result<(), Error> {
+        let text = object_to_text(session_data)?;
+        let now = self.now();
+        match self.store().replace_session_data(&self.app, handle, text, None, now).await? {
+            DataReplacement::Replaced => Ok(()),
+            DataReplacement::NoSession | DataReplacement::Conflict => {
+                Err(UnauthorisedReason::SessionNotFound.into())
+            }
+        }
+    }
+
+    pub(super) async fn replace_payload(
+        &self,
+        handle: &SessionHandle,
+        jwt_payload: JsonObject,
+    ) -> Result<(), Error> {
+        check_payload(&jwt_payload)?;
+        let text = object_to_text(&jwt_payload)?;
+        if text.len() > SURELY_SMALL {
+            let row = self.require_session(handle).await?;
+            self.check_future_size(&row, jwt_payload).await?;
+        }
+        let now = self.now();
+        let row = self.store().replace_jwt_payload(&self.app, handle, text, now).await?;
+        row.map(drop).ok_or_else(|| UnauthorisedReason::SessionNotFound.into())
+    }
+
+    /// Whether the token of the next refresh will fit a cookie with this payload.
+    async fn check_future_size(
+        &self,
+        row: &SessionRecord,
+        jwt_payload: JsonObject,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let key = self.signing_key(now).await?;
+        let token = AccessToken {
+            handle: row.handle.clone(),
+            user_id: row.user_id.clone(),
+            tenant: row.handle.tenant(),
+            refresh_token_inner_hash: "0".repeat(64),
+            anti_csrf_token: self.new_anti_csrf_token(true)?,
+            issued_at: now,
+            expires_at: now,
+            jwt_payload,
+        };
+        Ok(self.check_size(&token, &key)?)
+    }
+
+    pub(super) async fn stored_payload(&self, handle: &SessionHandle) -> Result<JsonObject, Error> {
+        Ok(object_from_text(&self.require_session(handle).await?.jwt_payload)?)
+    }
+
+    pub(super) async fn stored_data(&self, handle: &SessionHandle) -> Result<JsonObject, Error> {
+        Ok(object_from_text(&self.require_session(handle).await?.session_data)?)
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        handles: &[SessionHandle],
+        reason: RevocationReason,
+    ) -> Result<Vec<SessionHandle>, Error> {
+        if handles.is_empty() {
+            return Ok(Vec::new());
+        }
+        let removed = self.store().remove_sessions(&self.app, handles).await?;
+        for session in &removed {
+            self.tell(&session.handle, &session.user_id, EventKind::Revoked { reason });
+        }
+        Ok(removed.into_iter().map(|session| session.handle).collect())
+    }
+
+    pub(super) async fn revoke_of_user(
+        &self,
+        user_id: &str,
+        tenants: &TenantScope,
+        except: Option<&SessionHandle>,
+    ) -> Result<Vec<SessionHandle>, Error> {
+        let removed =
+            self.store().remove_sessions_of_user(&self.app, user_id, tenants, except).await?;
+        let reason = match except {
+            Some(_) => RevocationReason::AllOthersOfUser,
+            None => RevocationReason::AllOfUser,
+        };
+        for handle in &removed {
+            self.tell(handle, user_id, EventKind::Revoked { reason });
+        }
+        Ok(removed)
+    }
+
+    pub(super) async fn list_of_user(
+        &self,
+        user_id: &str,
+        tenants: &TenantScope,
+    ) -> Result<Vec<SessionInformation>, Error> {
+        let rows = self.store().sessions_of_user(&self.app, user_id, tenants, self.now()).await?;
+        Ok(rows.into_iter().map(SessionInformation::try_from).collect::<Result<_, _>>()?)
+    }
+}

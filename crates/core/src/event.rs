@@ -1,0 +1,122 @@
+//! What happens to sessions, told to whoever listens.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    error::TheftKind,
+    identifier::{AppId, SessionHandle},
+};
+
+/// Something that happened to a session. It carries no token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Event {
+    /// The app.
+    pub app: AppId,
+    /// The session.
+    pub session_handle: SessionHandle,
+    /// Whose session it is.
+    pub user_id: String,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// It was created.
+    Created,
+    /// Its refresh token was exchanged for the next.
+    Refreshed,
+    /// Its previous refresh token came once more within the grace period, and was given the same
+    /// next one again.
+    Reissued,
+    /// A replaced refresh token was used, and the session was ended for it.
+    TheftDetected {
+        /// How the theft showed.
+        kind: TheftKind,
+    },
+    /// It was ended.
+    Revoked {
+        /// Why.
+        reason: RevocationReason,
+    },
+}
+
+/// Why a session was ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RevocationReason {
+    /// All sessions of its user were ended.
+    AllOfUser,
+    /// All sessions of its user but another one were ended.
+    AllOthersOfUser,
+    /// Its previous refresh token came after its grace period, and the policy does not call that
+    /// a theft.
+    LateRetry,
+    /// A login on the same client took its place.
+    ReplacedByLogin,
+    /// The application ended it.
+    Requested,
+    /// Its user signed out.
+    SignedOut,
+}
+
+impl RevocationReason {
+    /// A stable code, for logs and metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AllOfUser => "all_of_user",
+            Self::AllOthersOfUser => "all_others_of_user",
+            Self::LateRetry => "late_retry",
+            Self::ReplacedByLogin => "replaced_by_login",
+            Self::Requested => "requested",
+            Self::SignedOut => "signed_out",
+        }
+    }
+}
+
+/// Is called for every event, in the task that caused it and after the store has acknowledged it;
+/// at most once each. It must not block.
+pub type EventListener = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Tells `tracing` and the listener.
+#[derive(Clone, Default)]
+pub(crate) struct Events(pub(crate) Option<EventListener>);
+
+impl Events {
+    pub(crate) fn tell(
+        &self,
+        app: &AppId,
+        session_handle: &SessionHandle,
+        user_id: &str,
+        kind: EventKind,
+    ) {
+        match kind {
+            EventKind::Created => tracing::info!(%app, %session_handle, "session created"),
+            EventKind::Refreshed => tracing::info!(%app, %session_handle, "session refreshed"),
+            EventKind::Reissued => tracing::info!(%app, %session_handle, "refresh token re-issued"),
+            EventKind::TheftDetected { kind } => {
+                tracing::warn!(%app, %session_handle, kind = kind.code(), "token theft detected");
+            }
+            EventKind::Revoked { reason } => {
+                tracing::info!(%app, %session_handle, reason = reason.code(), "session revoked");
+            }
+        }
+        if let Some(listener) = &self.0 {
+            listener(&Event {
+                app: app.clone(),
+                session_handle: session_handle.clone(),
+                user_id: user_id.to_owned(),
+                kind,
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Events")
+    }
+}

@@ -1,0 +1,54 @@
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::GeneralError;
+
+/// A JSON object: what a payload and session data are. Nulls and 64-bit integers are kept as they
+/// are.
+pub type JsonObject = serde_json::Map<String, Value>;
+
+/// Turns any serialisable value into the JSON object that a session keeps.
+///
+/// # Errors
+/// [`GeneralError::NotAnObject`] when it serialises to something else, a list or a number for
+/// instance; [`GeneralError::Serialise`] when it cannot be serialised at all.
+///
+/// ```
+/// #[derive(serde::Serialize)]
+/// struct Cart { items: Vec<u32> }
+///
+/// let object = sessile_core::to_json_object(&Cart { items: vec![1, 2] })?;
+/// assert_eq!(object["items"], serde_json::json!([1, 2]));
+/// assert!(sessile_core::to_json_object(&[1, 2]).is_err());
+/// # Ok::<_, sessile_core::GeneralError>(())
+/// ```
+pub fn to_json_object<T: Serialize + ?Sized>(value: &T) -> Result<JsonObject, GeneralError> {
+    match serde_json::to_value(value).map_err(GeneralError::Serialise)? {
+        Value::Object(object) => Ok(object),
+        other => Err(GeneralError::NotAnObject { found: kind_of(&other) }),
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The text that a store keeps for `object`.
+pub(crate) fn object_to_text(object: &JsonObject) -> Result<String, GeneralError> {
+    serde_json::to_string(object).map_err(GeneralError::Serialise)
+}
+
+/// Reads back what [`object_to_text`] wrote, or another program did.
+pub(crate) fn object_from_text(text: &str) -> Result<JsonObject, GeneralError> {
+    serde_json::from_str(text).map_err(|source| GeneralError::CorruptRow {
+        what: "its payload or data is not a JSON object",
+        source: Some(Box::new(source)),
+    })
+}

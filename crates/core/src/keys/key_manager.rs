@@ -1,0 +1,161 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use super::{Algorithm, JsonWebKeySet, KeyRing, SigningKey, WrappingKey, key_ring::KeySchedule};
+use crate::{
+    clock::Timestamp,
+    error::{Error, GeneralError},
+    identifier::AppId,
+    policy::Policy,
+    random::RandomSource,
+    store::{Store, StoredSigningKey},
+};
+
+/// An unknown key id asks the store again, but not more often than this: tokens with made-up key
+/// ids must not become a load on it.
+const RELOAD_COOLDOWN: Duration = Duration::from_millis(500);
+
+/// Holds the keys of one app and replaces them in time.
+#[derive(Debug)]
+pub(crate) struct KeyManager {
+    app: AppId,
+    algorithm: Algorithm,
+    schedule: KeySchedule,
+    wrapping_key: Option<WrappingKey>,
+    ring: ArcSwap<KeyRing>,
+    renewal: async_lock::Mutex<()>,
+    last_reload: AtomicI64,
+}
+
+impl KeyManager {
+    /// Loads the app's keys, and makes the first if there is none.
+    pub(crate) async fn load<S: Store>(
+        store: &S,
+        app: &AppId,
+        policy: &Policy,
+        wrapping_key: Option<WrappingKey>,
+        random: &dyn RandomSource,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let manager = Self {
+            app: app.clone(),
+            algorithm: policy.algorithm,
+            schedule: KeySchedule::from(policy),
+            wrapping_key,
+            ring: ArcSwap::from_pointee(KeyRing::new(0, Vec::new())),
+            renewal: async_lock::Mutex::new(()),
+            last_reload: AtomicI64::new(now.as_millis()),
+        };
+        manager.replace_ring(&store.signing_keys(app).await?)?;
+        manager.signing_key(store, random, now).await?;
+        Ok(manager)
+    }
+
+    pub(crate) fn ring(&self) -> arc_swap::Guard<Arc<KeyRing>> {
+        self.ring.load()
+    }
+
+    pub(crate) fn schedule(&self) -> KeySchedule {
+        self.schedule
+    }
+
+    pub(crate) fn json_web_key_set(&self, now: Timestamp) -> JsonWebKeySet {
+        JsonWebKeySet::of(&self.ring(), self.schedule, now)
+    }
+
+    /// The key to sign with now. Makes the next key first when that is due, which is the only
+    /// time that the store is asked.
+    pub(crate) async fn signing_key<S: Store>(
+        &self,
+        store: &S,
+        random: &dyn RandomSource,
+        now: Timestamp,
+    ) -> Result<Arc<SigningKey>, Error> {
+        if self.is_due(now) {
+            let _one_at_a_time = self.renewal.lock().await;
+            if self.is_due(now) {
+                self.renew(store, random, now).await?;
+            }
+        }
+        self.ring()
+            .signing_key(self.algorithm, self.schedule, now)
+            .cloned()
+            .ok_or_else(|| GeneralError::Cryptography("choosing a signing key").into())
+    }
+
+    /// Reads the keys again, for a key id that is not known here. Says whether it did.
+    pub(crate) async fn reload<S: Store>(&self, store: &S, now: Timestamp) -> Result<bool, Error> {
+        let last = self.last_reload.load(Ordering::Relaxed);
+        // A clock that was set back must not stop reloading for ever.
+        let cooling = (0..RELOAD_COOLDOWN.as_millis() as i64).contains(&(now.as_millis() - last));
+        let exchange = self.last_reload.compare_exchange(
+            last,
+            now.as_millis(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if cooling || exchange.is_err() {
+            return Ok(false);
+        }
+        let _one_at_a_time = self.renewal.lock().await;
+        self.replace_ring(&store.signing_keys(&self.app).await?)?;
+        Ok(true)
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.ring().is_due(self.algorithm, self.schedule, now)
+    }
+
+    async fn renew<S: Store>(
+        &self,
+        store: &S,
+        random: &dyn RandomSource,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        // Another process may have made the new key already.
+        self.replace_ring(&store.signing_keys(&self.app).await?)?;
+        if !self.is_due(now) {
+            return Ok(());
+        }
+        let newest = self.ring().newest().cloned();
+        // The time of creation is the key's id, so no two keys may share it.
+        let created_at = newest
+            .as_ref()
+            .map_or(now, |newest| now.max(newest.created_at().plus(Duration::from_millis(1))));
+        let key = SigningKey::generate(
+            self.algorithm,
+            &self.app,
+            self.wrapping_key.as_ref(),
+            created_at,
+            random,
+        )?;
+        let newest = newest.as_ref().map(|newest| newest.key_id());
+        tracing::info!(app = %self.app, key_id = key.key_id, "new signing key");
+        self.replace_ring(&store.add_signing_key(&self.app, key, newest).await?)
+    }
+
+    fn replace_ring(&self, stored: &[StoredSigningKey]) -> Result<(), Error> {
+        let old = self.ring();
+        let unchanged = old.keys().len() == stored.len()
+            && old.keys().iter().zip(stored).all(|(key, row)| key.key_id() == row.key_id);
+        if unchanged {
+            return Ok(());
+        }
+        let keys = stored
+            .iter()
+            .map(|row| match old.by_key_id(&row.key_id) {
+                Some(known) => Ok(Arc::clone(known)),
+                None => SigningKey::load(row, &self.app, self.wrapping_key.as_ref()).map(Arc::new),
+            })
+            .collect::<Result<_, GeneralError>>()?;
+        self.ring.store(Arc::new(KeyRing::new(old.generation() + 1, keys)));
+        Ok(())
+    }
+}

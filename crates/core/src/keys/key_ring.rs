@@ -1,0 +1,108 @@
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::{Algorithm, SigningKey};
+use crate::{clock::Timestamp, policy::Policy};
+
+/// All signing keys of an app at one time; never changed, only replaced by a newer ring.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    generation: u64,
+    newest_first: Vec<Arc<SigningKey>>,
+    by_header: HashMap<Box<str>, Arc<SigningKey>>,
+}
+
+/// How long keys sign, verify and overlap, from the policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeySchedule {
+    pub(crate) update_interval: Duration,
+    pub(crate) overlap: Duration,
+    pub(crate) lifetime: Duration,
+}
+
+impl From<&Policy> for KeySchedule {
+    fn from(policy: &Policy) -> Self {
+        let update_interval = policy.signing_key_update_interval;
+        Self {
+            update_interval,
+            overlap: policy.signing_key_overlap,
+            // A key signs for one interval; what it signed last may live on, twice over in case
+            // the lifetime was shortened meanwhile.
+            lifetime: update_interval
+                .saturating_add(policy.access_token_validity.saturating_mul(2)),
+        }
+    }
+}
+
+impl KeyRing {
+    pub(crate) fn new(generation: u64, newest_first: Vec<Arc<SigningKey>>) -> Self {
+        let by_header = newest_first
+            .iter()
+            .map(|key| (Box::from(key.encoded_header()), Arc::clone(key)))
+            .collect();
+        Self { generation, newest_first, by_header }
+    }
+
+    /// Distinguishes this ring from every other of the same engine.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn newest(&self) -> Option<&Arc<SigningKey>> {
+        self.newest_first.first()
+    }
+
+    pub(crate) fn keys(&self) -> &[Arc<SigningKey>] {
+        &self.newest_first
+    }
+
+    /// The key whose tokens have exactly this encoded header.
+    pub(crate) fn by_header(&self, encoded_header: &str) -> Option<&Arc<SigningKey>> {
+        self.by_header.get(encoded_header)
+    }
+
+    pub(crate) fn by_key_id(&self, key_id: &str) -> Option<&Arc<SigningKey>> {
+        self.newest_first.iter().find(|key| key.key_id() == key_id)
+    }
+
+    fn of_algorithm(&self, algorithm: Algorithm) -> impl Iterator<Item = &Arc<SigningKey>> {
+        self.newest_first.iter().filter(move |key| key.algorithm() == algorithm)
+    }
+
+    /// Whether a new key should be made now: an overlap before the newest stops signing.
+    pub(crate) fn is_due(
+        &self,
+        algorithm: Algorithm,
+        schedule: KeySchedule,
+        now: Timestamp,
+    ) -> bool {
+        self.of_algorithm(algorithm).next().is_none_or(|newest| {
+            now.plus(schedule.overlap) > newest.created_at().plus(schedule.update_interval)
+        })
+    }
+
+    /// The key that signs now: the newest, unless it was published less than an overlap ago and
+    /// the one before it may still sign.
+    pub(crate) fn signing_key(
+        &self,
+        algorithm: Algorithm,
+        schedule: KeySchedule,
+        now: Timestamp,
+    ) -> Option<&Arc<SigningKey>> {
+        let mut newest_first = self.of_algorithm(algorithm);
+        let newest = newest_first.next()?;
+        let is_young = now < newest.created_at().plus(schedule.overlap);
+        match newest_first.next() {
+            Some(second)
+                if is_young && now < second.created_at().plus(schedule.update_interval) =>
+            {
+                Some(second)
+            }
+            _ => Some(newest),
+        }
+    }
+
+    /// Whether `key` still verifies.
+    pub(crate) fn is_alive(key: &SigningKey, schedule: KeySchedule, now: Timestamp) -> bool {
+        key.created_at() >= now.minus(schedule.lifetime)
+    }
+}

@@ -1,0 +1,254 @@
+//! A store that forgets everything when the process ends: for tests, and to try things out.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    clock::Timestamp,
+    identifier::{AppId, SessionHandle, TenantScope},
+    rotation::Rotation,
+    store::{
+        DataReplacement, DataVersion, RemovedSession, SessionRecord, Store, StoreError,
+        StoreErrorKind, StoredSigningKey, Sweep, Swept,
+    },
+};
+
+/// A [`Store`] in this process' memory. A clone is the same store.
+///
+/// Its sessions, and the signing keys that verify their access tokens, end with the process.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    apps: Arc<Mutex<HashMap<AppId, App>>>,
+}
+
+#[derive(Default)]
+struct App {
+    sessions: HashMap<SessionHandle, SessionRecord>,
+    by_user: HashMap<String, BTreeSet<SessionHandle>>,
+    /// In the order in which they were added.
+    signing_keys: Vec<StoredSigningKey>,
+    secrets: HashMap<String, String>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs one atomic step on the app's part of the store.
+    fn with<T>(&self, app: &AppId, step: impl FnOnce(&mut App) -> T) -> T {
+        // No step leaves a map half changed where it could panic, so a poisoned lock is sound.
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        step(apps.entry(app.clone()).or_default())
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// The session of that name, if its time is not over.
+    fn live_session(
+        &mut self,
+        handle: &SessionHandle,
+        now: Timestamp,
+    ) -> Option<&mut SessionRecord> {
+        self.sessions.get_mut(handle).filter(|session| !session.is_expired(now))
+    }
+
+    fn remove(&mut self, handle: &SessionHandle) -> Option<RemovedSession> {
+        let SessionRecord { handle, user_id, .. } = self.sessions.remove(handle)?;
+        if let Some(handles) = self.by_user.get_mut(&user_id) {
+            handles.remove(&handle);
+            if handles.is_empty() {
+                self.by_user.remove(&user_id);
+            }
+        }
+        Some(RemovedSession { handle, user_id })
+    }
+
+    fn handles_of_user(&self, user_id: &str, tenants: &TenantScope) -> Vec<SessionHandle> {
+        let handles = self.by_user.get(user_id).into_iter().flatten();
+        handles.filter(|handle| tenants.covers(&handle.tenant())).cloned().collect()
+    }
+
+    fn signing_keys(&self) -> Vec<StoredSigningKey> {
+        self.signing_keys.iter().rev().cloned().collect()
+    }
+}
+
+impl Store for MemoryStore {
+    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
+        self.with(app, |app| {
+            let handle = session.handle.clone();
+            if app.sessions.contains_key(&handle) {
+                return Err(already_exists("a session with this handle exists already"));
+            }
+            app.by_user.entry(session.user_id.clone()).or_default().insert(handle.clone());
+            app.sessions.insert(handle, session);
+            Ok(())
+        })
+    }
+
+    async fn get_session(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.with(app, |app| app.sessions.get(handle).cloned()))
+    }
+
+    async fn rotate_session(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        rotation: Rotation,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.with(app, |app| {
+            let session = app.sessions.get_mut(handle)?;
+            rotation.guard.holds(session).then(|| {
+                rotation.change.apply(session);
+                session.clone()
+            })
+        }))
+    }
+
+    async fn replace_session_data(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        session_data: String,
+        expected: Option<DataVersion>,
+        now: Timestamp,
+    ) -> Result<DataReplacement, StoreError> {
+        Ok(self.with(app, |app| match app.live_session(handle, now) {
+            None => DataReplacement::NoSession,
+            Some(session)
+                if expected
+                    .is_some_and(|version| version != DataVersion::of(&session.session_data)) =>
+            {
+                DataReplacement::Conflict
+            }
+            Some(session) => {
+                session.session_data = session_data;
+                DataReplacement::Replaced
+            }
+        }))
+    }
+
+    async fn replace_jwt_payload(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        jwt_payload: String,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.with(app, |app| {
+            let session = app.live_session(handle, now)?;
+            session.jwt_payload = jwt_payload;
+            Some(session.clone())
+        }))
+    }
+
+    async fn remove_sessions(
+        &self,
+        app: &AppId,
+        handles: &[SessionHandle],
+    ) -> Result<Vec<RemovedSession>, StoreError> {
+        Ok(self.with(app, |app| handles.iter().filter_map(|handle| app.remove(handle)).collect()))
+    }
+
+    async fn remove_sessions_of_user(
+        &self,
+        app: &AppId,
+        user_id: &str,
+        tenants: &TenantScope,
+        except: Option<&SessionHandle>,
+    ) -> Result<Vec<SessionHandle>, StoreError> {
+        Ok(self.with(app, |app| {
+            let mut handles = app.handles_of_user(user_id, tenants);
+            handles.retain(|handle| Some(handle) != except);
+            for handle in &handles {
+                app.remove(handle);
+            }
+            handles
+        }))
+    }
+
+    async fn sessions_of_user(
+        &self,
+        app: &AppId,
+        user_id: &str,
+        tenants: &TenantScope,
+        now: Timestamp,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        Ok(self.with(app, |app| {
+            let handles = app.handles_of_user(user_id, tenants);
+            let sessions = handles.iter().filter_map(|handle| app.sessions.get(handle));
+            let mut sessions: Vec<_> =
+                sessions.filter(|session| !session.is_expired(now)).cloned().collect();
+            // Stable: the sessions of one moment stay in the order of their handles.
+            sessions.sort_by_key(|session| session.created_at);
+            sessions
+        }))
+    }
+
+    async fn signing_keys(&self, app: &AppId) -> Result<Vec<StoredSigningKey>, StoreError> {
+        Ok(self.with(app, |app| app.signing_keys()))
+    }
+
+    async fn add_signing_key(
+        &self,
+        app: &AppId,
+        key: StoredSigningKey,
+        newest: Option<&str>,
+    ) -> Result<Vec<StoredSigningKey>, StoreError> {
+        self.with(app, |app| {
+            if app.signing_keys.last().map(|key| key.key_id.as_str()) == newest {
+                if app.signing_keys.iter().any(|other| other.key_id == key.key_id) {
+                    return Err(already_exists("a signing key with this id exists already"));
+                }
+                app.signing_keys.push(key);
+            }
+            Ok(app.signing_keys())
+        })
+    }
+
+    async fn secret(
+        &self,
+        app: &AppId,
+        name: &str,
+        candidate: String,
+    ) -> Result<String, StoreError> {
+        Ok(self.with(app, |app| app.secrets.entry(name.to_owned()).or_insert(candidate).clone()))
+    }
+
+    async fn sweep(&self, app: &AppId, sweep: Sweep) -> Result<Swept, StoreError> {
+        Ok(self.with(app, |app| {
+            let expired: Vec<SessionHandle> = app
+                .sessions
+                .values()
+                .filter(|session| session.expires_at < sweep.sessions_expired_before)
+                .take(sweep.limit)
+                .map(|session| session.handle.clone())
+                .collect();
+            for handle in &expired {
+                app.remove(handle);
+            }
+            let keys = app.signing_keys.len();
+            app.signing_keys.retain(|key| key.created_at >= sweep.keys_created_before);
+            Swept { sessions: expired.len(), keys: keys - app.signing_keys.len() }
+        }))
+    }
+}
+
+fn already_exists(what: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::AlreadyExists, what)
+}

@@ -1,0 +1,142 @@
+//! How long things live and what happens when they are used twice. Every default is a constant
+//! here.
+
+use std::time::Duration;
+
+use crate::{error::GeneralError, keys::Algorithm};
+
+/// Lifetime of an access token: 1 hour.
+pub const ACCESS_TOKEN_VALIDITY: Duration = Duration::from_secs(3600);
+/// A session that is not refreshed for this long ends: 100 days.
+pub const REFRESH_TOKEN_VALIDITY: Duration = Duration::from_secs(100 * 24 * 3600);
+/// A session ends this long after it was created, however busy it is: 365 days.
+pub const ABSOLUTE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How long the previous refresh token is still answered: 30 s.
+pub const GRACE_PERIOD: Duration = Duration::from_secs(30);
+/// A new signing key is made this long after the last one: 168 hours.
+pub const SIGNING_KEY_UPDATE_INTERVAL: Duration = Duration::from_secs(168 * 3600);
+/// A new signing key is published this long before it signs: 60 s.
+pub const SIGNING_KEY_OVERLAP: Duration = Duration::from_secs(60);
+/// Memory that verified access tokens may take, in bytes: 16 MiB.
+pub const VERIFIED_TOKEN_MEMORY: usize = 16 * 1024 * 1024;
+
+/// What a refresh does with the token that it replaces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RotationPolicy {
+    /// Whoever presents the previous refresh token within the grace period is given the *same*
+    /// next one again, so lost, repeated and re-ordered answers never look like theft. See
+    /// `docs/rotation.md`.
+    Idempotent {
+        /// How long after the rotation the previous token is still answered.
+        grace: Duration,
+    },
+}
+
+impl Default for RotationPolicy {
+    fn default() -> Self {
+        Self::Idempotent { grace: GRACE_PERIOD }
+    }
+}
+
+/// What to call a previous refresh token that comes after the grace period.
+///
+/// The session ends either way: a lost answer and a replayed token cannot be told apart.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LateRetry {
+    /// Unauthorised: the user logs in again.
+    #[default]
+    Unauthorised,
+    /// A theft.
+    TokenTheft,
+}
+
+/// How soon a revoked session stops being accepted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Revocation {
+    /// When its access token ends. Verification asks nobody.
+    #[default]
+    AtExpiry,
+    /// At once. Each verification reads the session from the store (the seed's blacklisting).
+    Immediate,
+}
+
+/// The rules by which sessions live. [`Policy::default`] has every default of this module.
+///
+/// ```
+/// use std::time::Duration;
+/// use sessile_core::policy::{Policy, Revocation};
+///
+/// let policy = Policy {
+///     access_token_validity: Duration::from_secs(300),
+///     revocation: Revocation::Immediate,
+///     ..Policy::default()
+/// };
+/// assert!(policy.check().is_ok());
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Policy {
+    /// How long an access token is good for.
+    pub access_token_validity: Duration,
+    /// How long a session lives without being refreshed.
+    pub refresh_token_validity: Duration,
+    /// How long a session lives in all; `None` for as long as it is refreshed.
+    pub absolute_lifetime: Option<Duration>,
+    /// What a refresh does with the token that it replaces.
+    pub rotation: RotationPolicy,
+    /// What a previous refresh token after its grace period is called.
+    pub late_retry: LateRetry,
+    /// How soon a revoked session stops being accepted.
+    pub revocation: Revocation,
+    /// The algorithm of new signing keys. Keys of other algorithms go on verifying.
+    pub algorithm: Algorithm,
+    /// How long after one signing key the next is made.
+    pub signing_key_update_interval: Duration,
+    /// How long a signing key is published before it signs.
+    pub signing_key_overlap: Duration,
+    /// Memory for access tokens that were verified before, in bytes; 0 remembers none.
+    pub verified_token_memory: usize,
+    /// The largest cookie that an access token may make, name and value, in bytes; `None` where
+    /// no browser is among the clients.
+    pub cookie_limit: Option<usize>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            access_token_validity: ACCESS_TOKEN_VALIDITY,
+            refresh_token_validity: REFRESH_TOKEN_VALIDITY,
+            absolute_lifetime: Some(ABSOLUTE_LIFETIME),
+            rotation: RotationPolicy::default(),
+            late_retry: LateRetry::default(),
+            revocation: Revocation::default(),
+            algorithm: Algorithm::default(),
+            signing_key_update_interval: SIGNING_KEY_UPDATE_INTERVAL,
+            signing_key_overlap: SIGNING_KEY_OVERLAP,
+            verified_token_memory: VERIFIED_TOKEN_MEMORY,
+            cookie_limit: Some(crate::COOKIE_LIMIT_BYTES),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether the numbers agree with each other.
+    ///
+    /// # Errors
+    /// [`GeneralError::Configuration`], naming the first that does not.
+    pub fn check(&self) -> Result<(), GeneralError> {
+        let problem = if self.access_token_validity < Duration::from_secs(1) {
+            "access_token_validity must be at least 1 second, because tokens carry whole seconds"
+        } else if self.refresh_token_validity <= self.access_token_validity {
+            "refresh_token_validity must be longer than access_token_validity"
+        } else if self.absolute_lifetime.is_some_and(|limit| limit < self.access_token_validity) {
+            "absolute_lifetime must not be shorter than access_token_validity"
+        } else if self.signing_key_overlap >= self.signing_key_update_interval {
+            "signing_key_overlap must be shorter than signing_key_update_interval"
+        } else {
+            return Ok(());
+        };
+        Err(GeneralError::Configuration(problem.into()))
+    }
+}

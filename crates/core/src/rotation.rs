@@ -1,0 +1,245 @@
+//! What happens when a refresh token is presented: pure functions, no database.
+//!
+//! [`propose`] gives the change for the usual case with the guard under which it is right, both as
+//! data; a store applies them in one atomic statement. Where the guard did not hold, [`judge`]
+//! decides on the row that was found instead. The outcomes are the table in `docs/rotation.md`.
+
+use std::{fmt, time::Duration};
+
+use aws_lc_rs::digest;
+
+use crate::{clock::Timestamp, store::SessionRecord};
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    hash
+}
+
+/// The lower-case hexadecimal digits of `bytes`.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// What a store keeps of a refresh token: SHA-256 of the hexadecimal SHA-256 of the token. The
+/// inner hash (`refreshTokenHash1`) travels inside access tokens.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of a token's inner hash, which is given in hexadecimal digits.
+    pub fn of_inner(inner_hexadecimal: &str) -> Self {
+        Self(sha256(inner_hexadecimal.as_bytes()))
+    }
+
+    /// The hash with these 32 bytes, as a store kept it.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes, for a store to keep.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenHash(…)")
+    }
+}
+
+/// A refresh token as the rules see it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PresentedToken {
+    /// Its hash.
+    pub hash: TokenHash,
+    /// The hash of the token that it was made from, as written inside it; `None` for the first
+    /// token of a session.
+    pub parent: Option<TokenHash>,
+}
+
+/// The condition under which a store applies a [`RotationChange`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RotationGuard {
+    /// The row's current token must be this one …
+    pub current: TokenHash,
+    /// … or this one.
+    pub or_current: Option<TokenHash>,
+    /// The row's previous token must be this one, where one is given.
+    pub previous: Option<TokenHash>,
+    /// The row must not expire before this moment.
+    pub alive_at: Timestamp,
+}
+
+impl RotationGuard {
+    /// Whether the guard holds of `row`.
+    pub fn holds(&self, row: &SessionRecord) -> bool {
+        let current = row.refresh_token_hash;
+        (current == self.current || Some(current) == self.or_current)
+            && (self.previous.is_none() || self.previous == row.previous_refresh_token_hash)
+            && row.expires_at >= self.alive_at
+    }
+}
+
+/// What a rotation writes.
+#[derive(Clone, Eq, PartialEq)]
+pub struct RotationChange {
+    /// The new current token.
+    pub current: TokenHash,
+    /// The new current token, sealed for a holder of the previous one.
+    pub sealed_child: Option<Vec<u8>>,
+    /// What moves on with it; `None` leaves previous token, time of rotation and expiry alone.
+    pub advance: Option<Advance>,
+}
+
+/// The part of a rotation that moves the session on in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Advance {
+    /// The new previous token: the one that was presented.
+    pub previous: TokenHash,
+    /// The time of the rotation.
+    pub rotated_at: Timestamp,
+    /// The new expiry; a store writes the row's `ends_at` where that is earlier.
+    pub expires_at: Timestamp,
+}
+
+impl RotationChange {
+    /// Applies the change to `row`.
+    pub fn apply(&self, row: &mut SessionRecord) {
+        row.refresh_token_hash = self.current;
+        row.sealed_child.clone_from(&self.sealed_child);
+        if let Some(advance) = self.advance {
+            row.previous_refresh_token_hash = Some(advance.previous);
+            row.rotated_at = Some(advance.rotated_at);
+            row.expires_at = advance.expires_at.min(row.ends_at);
+        }
+    }
+}
+
+impl fmt::Debug for RotationChange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RotationChange")
+            .field("advance", &self.advance)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A change and the condition under which it is right.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rotation {
+    /// The condition.
+    pub guard: RotationGuard,
+    /// The change.
+    pub change: RotationChange,
+}
+
+/// The child that a rotation makes current.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Child {
+    /// Its hash.
+    pub hash: TokenHash,
+    /// The child itself, sealed for a holder of the presented token.
+    pub sealed: Vec<u8>,
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Child(…)")
+    }
+}
+
+/// The usual case: the presented token is the current one, or a child of it that was never used.
+/// The child becomes current and the session's idle time starts anew.
+pub fn propose(
+    presented: &PresentedToken,
+    child: Child,
+    refresh_token_validity: Duration,
+    now: Timestamp,
+) -> Rotation {
+    Rotation {
+        guard: RotationGuard {
+            current: presented.hash,
+            or_current: presented.parent,
+            previous: None,
+            alive_at: now,
+        },
+        change: RotationChange {
+            current: child.hash,
+            sealed_child: Some(child.sealed),
+            advance: Some(Advance {
+                previous: presented.hash,
+                rotated_at: now,
+                expires_at: now.plus(refresh_token_validity),
+            }),
+        },
+    }
+}
+
+/// What to do with a presented token, seen beside the row that is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Judgement {
+    /// The token is current, or a child of the current one: rotate as [`propose`] says.
+    Rotate,
+    /// The token is the previous one, and its grace period lasts: re-issue the sealed child if it
+    /// is there and current, or else rotate as [`replace_child`] says.
+    WithinGrace,
+    /// The token is the previous one, and its grace period is over: the session ends.
+    LateRetry,
+    /// The token is older than the previous one: the session ends, as a theft.
+    Stale,
+    /// The session's time was over before.
+    Expired,
+}
+
+/// Decides on a presented token by the row that is there.
+pub fn judge(
+    presented: &PresentedToken,
+    row: &SessionRecord,
+    grace: Duration,
+    now: Timestamp,
+) -> Judgement {
+    let current = row.refresh_token_hash;
+    if row.expires_at < now {
+        Judgement::Expired
+    } else if presented.hash == current || presented.parent == Some(current) {
+        Judgement::Rotate
+    } else if row.previous_refresh_token_hash == Some(presented.hash) {
+        match row.rotated_at {
+            Some(rotated_at) if now <= rotated_at.plus(grace) => Judgement::WithinGrace,
+            _ => Judgement::LateRetry,
+        }
+    } else {
+        Judgement::Stale
+    }
+}
+
+/// Within the grace period, where the child that the row keeps cannot be re-issued: the new child
+/// takes its place, if nothing has moved since `row` was read. The window does not move.
+pub fn replace_child(
+    presented: &PresentedToken,
+    row: &SessionRecord,
+    child: Child,
+    now: Timestamp,
+) -> Rotation {
+    Rotation {
+        guard: RotationGuard {
+            current: row.refresh_token_hash,
+            or_current: None,
+            previous: Some(presented.hash),
+            alive_at: now,
+        },
+        change: RotationChange {
+            current: child.hash,
+            sealed_child: Some(child.sealed),
+            advance: None,
+        },
+    }
+}

@@ -1,0 +1,33 @@
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// Text that must not be seen: a token or a key.
+///
+/// `Debug` hides it, it has no `Display`, and its memory is wiped when it is dropped.
+///
+/// ```
+/// let token = sessile_core::Secret::new("very secret".to_owned());
+/// assert_eq!(format!("{token:?}"), "Secret(…)");
+/// assert_eq!(token.expose(), "very secret");
+/// ```
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Hides `text`.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself, for handing it to the client it belongs to.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}

@@ -1,0 +1,177 @@
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{
+    access_token::AccessToken,
+    clock::Timestamp,
+    error::GeneralError,
+    identifier::{SessionHandle, TenantId},
+    json::{JsonObject, object_from_text},
+    secret::Secret,
+    store::SessionRecord,
+};
+
+/// What a good access token says: a session, as it was when the token was signed.
+///
+/// Reading it asks nobody. Clones are cheap.
+#[derive(Clone, Debug)]
+pub struct VerifiedSession(pub(crate) Arc<AccessToken>);
+
+impl VerifiedSession {
+    /// The session's name.
+    pub fn handle(&self) -> &SessionHandle {
+        &self.0.handle
+    }
+
+    /// Whose session it is.
+    pub fn user_id(&self) -> &str {
+        &self.0.user_id
+    }
+
+    /// The tenant of its user.
+    pub fn tenant(&self) -> &TenantId {
+        &self.0.tenant
+    }
+
+    /// The payload.
+    pub fn jwt_payload(&self) -> &JsonObject {
+        &self.0.jwt_payload
+    }
+
+    /// The payload as a type of the application's.
+    ///
+    /// # Errors
+    /// [`GeneralError::Deserialise`] when it has another shape.
+    pub fn jwt_payload_as<T: DeserializeOwned>(&self) -> Result<T, GeneralError> {
+        from_object(self.0.jwt_payload.clone())
+    }
+
+    /// The anti-CSRF token that belongs to the access token, where there is one.
+    pub fn anti_csrf_token(&self) -> Option<&str> {
+        self.0.anti_csrf_token.as_deref()
+    }
+
+    /// When the access token was signed, in whole seconds.
+    pub fn issued_at(&self) -> Timestamp {
+        self.0.issued_at
+    }
+
+    /// When the access token ends, in whole seconds.
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.expires_at
+    }
+
+    /// All claims of the access token, the payload's among them: what a `front-token` carries.
+    pub fn claims(&self) -> JsonObject {
+        let token = &*self.0;
+        let mut claims = token.jwt_payload.clone();
+        let own = [
+            ("sub", Value::from(token.user_id.as_str())),
+            ("exp", Value::from(token.expires_at.as_seconds())),
+            ("iat", Value::from(token.issued_at.as_seconds())),
+            ("sessionHandle", Value::from(token.handle.as_str())),
+            ("refreshTokenHash1", Value::from(token.refresh_token_inner_hash.as_str())),
+            ("parentRefreshTokenHash1", Value::Null),
+            ("antiCsrfToken", Value::from(token.anti_csrf_token.as_deref())),
+            ("tId", Value::from(token.tenant.as_str())),
+            ("rsub", Value::from(token.user_id.as_str())),
+        ];
+        claims.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        claims
+    }
+}
+
+pub(crate) fn from_object<T: DeserializeOwned>(object: JsonObject) -> Result<T, GeneralError> {
+    serde_json::from_value(Value::Object(object)).map_err(GeneralError::Deserialise)
+}
+
+/// A token as it is given to a client.
+#[derive(Clone, Debug)]
+#[must_use = "a token does nothing until it is given to its client"]
+pub struct IssuedToken {
+    /// The token.
+    pub token: Secret,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A session with a new pair of tokens, after a login or a refresh.
+#[derive(Clone, Debug)]
+#[must_use = "the tokens do nothing until they are given to the client"]
+pub struct IssuedSession {
+    /// What the new access token says.
+    pub session: VerifiedSession,
+    /// The new access token.
+    pub access_token: IssuedToken,
+    /// The new refresh token.
+    pub refresh_token: IssuedToken,
+    /// The anti-CSRF token that belongs to both, where one was asked for.
+    pub anti_csrf_token: Option<String>,
+}
+
+/// A session whose payload was replaced.
+#[derive(Clone, Debug)]
+pub struct Regenerated {
+    /// The session with its new payload.
+    pub session: VerifiedSession,
+    /// The access token that replaces the one that was given; `None` when that one had expired
+    /// meanwhile. The payload is stored all the same.
+    pub access_token: Option<IssuedToken>,
+}
+
+/// What a refresh token says about itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RefreshTokenDescription {
+    /// The session that it belongs to.
+    pub handle: SessionHandle,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// All that is known of a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionInformation {
+    /// Its name.
+    pub handle: SessionHandle,
+    /// Whose it is.
+    pub user_id: String,
+    /// The tenant of its user.
+    pub tenant: TenantId,
+    /// The payload as it is stored, which may be newer than any access token.
+    pub jwt_payload: JsonObject,
+    /// What the application keeps with it.
+    pub session_data: JsonObject,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was refreshed last; `None` if it never was.
+    pub last_refreshed_at: Option<Timestamp>,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Timestamp,
+    /// When it ends for good; [`Timestamp::MAX`] for never.
+    pub ends_at: Timestamp,
+    /// What the application calls the client, its device for instance.
+    pub client_label: Option<String>,
+}
+
+impl TryFrom<SessionRecord> for SessionInformation {
+    type Error = GeneralError;
+
+    fn try_from(row: SessionRecord) -> Result<Self, GeneralError> {
+        Ok(Self {
+            tenant: row.handle.tenant(),
+            handle: row.handle,
+            user_id: row.user_id,
+            jwt_payload: object_from_text(&row.jwt_payload)?,
+            session_data: object_from_text(&row.session_data)?,
+            created_at: row.created_at,
+            last_refreshed_at: row.rotated_at,
+            expires_at: row.expires_at,
+            ends_at: row.ends_at,
+            client_label: row.client_label,
+        })
+    }
+}

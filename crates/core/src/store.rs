@@ -1,0 +1,317 @@
+//! What the engine asks of a database.
+//!
+//! A [`Store`] has *intents*: each is one atomic step, one round trip and wherever possible one
+//! statement. It holds no rule of its own; the guards and changes that it applies come from
+//! [`rotation`](crate::rotation) as data. The suite in `conformance` (feature `conformance`) is
+//! the contract: a store that passes it serves the engine.
+
+use std::{error::Error as StdError, fmt, future::Future};
+
+use crate::{
+    clock::Timestamp,
+    identifier::{AppId, SessionHandle, TenantScope},
+    rotation::{Rotation, TokenHash},
+};
+
+/// A session as a store keeps it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct SessionRecord {
+    /// Its name, unique within the app. The tenant is part of it.
+    pub handle: SessionHandle,
+    /// Whose it is.
+    pub user_id: String,
+    /// SHA-256, applied twice, of the current refresh token.
+    pub refresh_token_hash: TokenHash,
+    /// The same of the token before it; `None` before the first rotation.
+    pub previous_refresh_token_hash: Option<TokenHash>,
+    /// When the current token replaced the previous one; `None` before the first rotation.
+    pub rotated_at: Option<Timestamp>,
+    /// The current token, sealed under a key that only a holder of the previous one has.
+    pub sealed_child: Option<Vec<u8>>,
+    /// The payload of its access tokens: the text of a JSON object.
+    pub jwt_payload: String,
+    /// What the application keeps with it: the text of a JSON object.
+    pub session_data: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Timestamp,
+    /// When it ends for good; `expires_at` is never later. [`Timestamp::MAX`] for never.
+    pub ends_at: Timestamp,
+    /// What the application calls the client, its device for instance.
+    pub client_label: Option<String>,
+}
+
+impl SessionRecord {
+    /// Whether the session's time is over for reads and updates.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at <= now
+    }
+}
+
+impl fmt::Debug for SessionRecord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SessionRecord")
+            .field("handle", &self.handle)
+            .field("user_id", &self.user_id)
+            .field("rotated_at", &self.rotated_at)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .field("ends_at", &self.ends_at)
+            .field("client_label", &self.client_label)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The version of a session's data: a digest of the text that is stored, so a change by any
+/// program is seen.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct DataVersion([u8; 32]);
+
+impl DataVersion {
+    /// The version of `text`.
+    pub fn of(text: &str) -> Self {
+        Self(crate::rotation::sha256(text.as_bytes()))
+    }
+}
+
+/// How a conditional replacement of session data ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DataReplacement {
+    /// The data was replaced.
+    Replaced,
+    /// There is no such session, or its time is over.
+    NoSession,
+    /// The data is not the expected version any more; nothing was changed.
+    Conflict,
+}
+
+/// A session that was removed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RemovedSession {
+    /// Its name.
+    pub handle: SessionHandle,
+    /// Whose it was.
+    pub user_id: String,
+}
+
+/// A signing key as a store keeps it. The store never looks inside `material`.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StoredSigningKey {
+    /// The key id that tokens name, unique within the app.
+    pub key_id: String,
+    /// The JWS name of its algorithm: `ES256`, `EdDSA` or `RS256`.
+    pub algorithm: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The key itself, as text, wrapped or plain.
+    pub material: String,
+}
+
+impl fmt::Debug for StoredSigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StoredSigningKey")
+            .field("key_id", &self.key_id)
+            .field("algorithm", &self.algorithm)
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a sweep may remove. Each `…_before` is exclusive.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sweep {
+    /// Sessions that expired before this moment go.
+    pub sessions_expired_before: Timestamp,
+    /// Signing keys that were made before this moment go.
+    pub keys_created_before: Timestamp,
+    /// At most this many sessions go in one call.
+    pub limit: usize,
+}
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Swept {
+    /// Number of sessions.
+    pub sessions: usize,
+    /// Number of signing keys.
+    pub keys: usize,
+}
+
+/// What kind of failure a store reports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// A session or key with this name exists already; nothing was changed.
+    AlreadyExists,
+    /// The database is of a version or shape that this program cannot use.
+    Incompatible,
+    /// The database refuses writes: full, read-only, or without the right to.
+    NotWritable,
+    /// The database cannot be reached, or did not answer in time. The outcome of a write may be
+    /// unknown.
+    Unavailable,
+    /// Anything else.
+    Other,
+}
+
+/// A store failed.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl StoreError {
+    /// A failure of `kind`; `message` says what was being done, and what to do about it.
+    pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// The same with the error that caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the session store failed: {}", self.message)?;
+        match &self.source {
+            Some(source) => write!(formatter, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A database of sessions and signing keys.
+///
+/// Every method is one atomic step: it happens wholly or not at all, and once it has answered, it
+/// is durable and every later call sees it. Everything is kept apart by app. Methods may run at
+/// the same time; for one session they take effect one after the other.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Adds a session.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::AlreadyExists`] when its handle is taken: a session is never overwritten.
+    fn insert_session(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The session of that name, expired or not.
+    fn get_session(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+    ) -> impl Future<Output = Result<Option<SessionRecord>, StoreError>> + Send;
+
+    /// Applies `rotation.change` to the session if `rotation.guard` holds of it, and gives the
+    /// changed session; `None`, with nothing changed, if it does not hold or there is no session.
+    ///
+    /// The outcome must be what [`RotationGuard::holds`](crate::rotation::RotationGuard::holds)
+    /// and [`RotationChange::apply`](crate::rotation::RotationChange::apply) say.
+    fn rotate_session(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        rotation: Rotation,
+    ) -> impl Future<Output = Result<Option<SessionRecord>, StoreError>> + Send;
+
+    /// Replaces the session data of a session that is not expired at `now`; with `expected`, only
+    /// if the stored text still has that version.
+    fn replace_session_data(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        session_data: String,
+        expected: Option<DataVersion>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<DataReplacement, StoreError>> + Send;
+
+    /// Replaces the payload of a session that is not expired at `now`, and gives the changed
+    /// session; `None` if there is none.
+    fn replace_jwt_payload(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        jwt_payload: String,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<SessionRecord>, StoreError>> + Send;
+
+    /// Removes the sessions of these names, expired or not, and gives those that existed. Each
+    /// session is given to exactly one caller, however many remove it at once.
+    fn remove_sessions(
+        &self,
+        app: &AppId,
+        handles: &[SessionHandle],
+    ) -> impl Future<Output = Result<Vec<RemovedSession>, StoreError>> + Send;
+
+    /// Removes all sessions of a user in these tenants, but `except`, and gives their names. A
+    /// session that was acknowledged before this call began cannot survive it.
+    fn remove_sessions_of_user(
+        &self,
+        app: &AppId,
+        user_id: &str,
+        tenants: &TenantScope,
+        except: Option<&SessionHandle>,
+    ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send;
+
+    /// The sessions of a user in these tenants that are not expired at `now`, oldest first.
+    fn sessions_of_user(
+        &self,
+        app: &AppId,
+        user_id: &str,
+        tenants: &TenantScope,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<SessionRecord>, StoreError>> + Send;
+
+    /// All signing keys of the app, newest first.
+    fn signing_keys(
+        &self,
+        app: &AppId,
+    ) -> impl Future<Output = Result<Vec<StoredSigningKey>, StoreError>> + Send;
+
+    /// Adds `key` if the newest key of the app is still `newest` (`None`: if it has no key), and
+    /// gives all keys, newest first, whichever came about. However many race, one is added.
+    fn add_signing_key(
+        &self,
+        app: &AppId,
+        key: StoredSigningKey,
+        newest: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<StoredSigningKey>, StoreError>> + Send;
+
+    /// The secret of that name; `candidate` becomes it if there is none yet. However many race,
+    /// all are given the same one.
+    fn secret(
+        &self,
+        app: &AppId,
+        name: &str,
+        candidate: String,
+    ) -> impl Future<Output = Result<String, StoreError>> + Send;
+
+    /// Removes what has expired, in one short step that holds nobody up; callers repeat it while
+    /// it removes as many sessions as its limit.
+    fn sweep(
+        &self,
+        app: &AppId,
+        sweep: Sweep,
+    ) -> impl Future<Output = Result<Swept, StoreError>> + Send;
+}

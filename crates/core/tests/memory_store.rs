@@ -1,0 +1,5 @@
+//! The in-memory store keeps the contract of stores.
+
+use sessile_core::{memory::MemoryStore, store_conformance};
+
+store_conformance!(|| async { MemoryStore::new() });

@@ -1,0 +1,232 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+use sessile_core::{
+    AppId, SessionHandle, TenantScope,
+    clock::Timestamp,
+    memory::MemoryStore,
+    rotation::Rotation,
+    store::{
+        DataReplacement, DataVersion, RemovedSession, SessionRecord, Store, StoreError,
+        StoreErrorKind, StoredSigningKey, Sweep, Swept,
+    },
+};
+
+/// What the engine can ask of a store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Intent {
+    Insert,
+    Get,
+    Rotate,
+    ReplaceData,
+    ReplacePayload,
+    Remove,
+    RemoveOfUser,
+    List,
+    SigningKeys,
+    AddSigningKey,
+    Secret,
+    Sweep,
+}
+
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    /// Nothing is done.
+    Fails,
+    /// It is done, and nobody is told.
+    LosesItsAnswer,
+}
+
+type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[derive(Default)]
+struct State {
+    calls: Vec<Intent>,
+    troubles: VecDeque<Trouble>,
+    meanwhile: Vec<(Intent, Meanwhile)>,
+}
+
+/// A store that counts what it is asked, fails when it is told to, and lets another request come
+/// in between. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct CountingStore<S = MemoryStore> {
+    inner: S,
+    state: Arc<Mutex<State>>,
+}
+
+impl<S> CountingStore<S> {
+    pub(crate) fn on(inner: S) -> Self {
+        Self { inner, state: Arc::default() }
+    }
+
+    /// The store itself, for looking and changing without being counted.
+    pub(crate) fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The calls since the last time that this was asked.
+    pub(crate) fn take_calls(&self) -> Vec<Intent> {
+        std::mem::take(&mut self.state.lock().unwrap().calls)
+    }
+
+    /// The next call that is not told otherwise yet fails, and does nothing.
+    pub(crate) fn fail_next_call(&self) {
+        self.state.lock().unwrap().troubles.push_back(Trouble::Fails);
+    }
+
+    /// The next call that is not told otherwise yet is done, and its answer is an error.
+    pub(crate) fn lose_next_answer(&self) {
+        self.state.lock().unwrap().troubles.push_back(Trouble::LosesItsAnswer);
+    }
+
+    /// Awaits `request` just before the next call of this intent. Several wait for one call each.
+    pub(crate) fn before_next(
+        &self,
+        intent: Intent,
+        request: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.state.lock().unwrap().meanwhile.push((intent, Box::pin(request)));
+    }
+
+    async fn call<T>(
+        &self,
+        intent: Intent,
+        answer: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        // A store in another process would let other tasks run here; this one does too, so that
+        // tests of races have races.
+        tokio::task::yield_now().await;
+        let (trouble, meanwhile) = {
+            let mut state = self.state.lock().unwrap();
+            state.calls.push(intent);
+            let position = state.meanwhile.iter().position(|(of, _)| *of == intent);
+            let meanwhile = position.map(|position| state.meanwhile.remove(position).1);
+            (state.troubles.pop_front(), meanwhile)
+        };
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        let lost = || StoreError::new(StoreErrorKind::Unavailable, "the test said so");
+        match trouble {
+            Some(Trouble::Fails) => Err(lost()),
+            Some(Trouble::LosesItsAnswer) => {
+                answer.await?;
+                Err(lost())
+            }
+            None => answer.await,
+        }
+    }
+}
+
+impl<S> fmt::Debug for CountingStore<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CountingStore")
+    }
+}
+
+impl<S: Store> Store for CountingStore<S> {
+    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
+        self.call(Intent::Insert, self.inner.insert_session(app, session)).await
+    }
+
+    async fn get_session(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        self.call(Intent::Get, self.inner.get_session(app, handle)).await
+    }
+
+    async fn rotate_session(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        rotation: Rotation,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        self.call(Intent::Rotate, self.inner.rotate_session(app, handle, rotation)).await
+    }
+
+    async fn replace_session_data(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        session_data: String,
+        expected: Option<DataVersion>,
+        now: Timestamp,
+    ) -> Result<DataReplacement, StoreError> {
+        let answer = self.inner.replace_session_data(app, handle, session_data, expected, now);
+        self.call(Intent::ReplaceData, answer).await
+    }
+
+    async fn replace_jwt_payload(
+        &self,
+        app: &AppId,
+        handle: &SessionHandle,
+        jwt_payload: String,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        let answer = self.inner.replace_jwt_payload(app, handle, jwt_payload, now);
+        self.call(Intent::ReplacePayload, answer).await
+    }
+
+    async fn remove_sessions(
+        &self,
+        app: &AppId,
+        handles: &[SessionHandle],
+    ) -> Result<Vec<RemovedSession>, StoreError> {
+        self.call(Intent::Remove, self.inner.remove_sessions(app, handles)).await
+    }
+
+    async fn remove_sessions_of_user(
+        &self,
+        app: &AppId,
+        user_id: &str,
+        tenants: &TenantScope,
+        except: Option<&SessionHandle>,
+    ) -> Result<Vec<SessionHandle>, StoreError> {
+        let answer = self.inner.remove_sessions_of_user(app, user_id, tenants, except);
+        self.call(Intent::RemoveOfUser, answer).await
+    }
+
+    async fn sessions_of_user(
+        &self,
+        app: &AppId,
+        user_id: &str,
+        tenants: &TenantScope,
+        now: Timestamp,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        self.call(Intent::List, self.inner.sessions_of_user(app, user_id, tenants, now)).await
+    }
+
+    async fn signing_keys(&self, app: &AppId) -> Result<Vec<StoredSigningKey>, StoreError> {
+        self.call(Intent::SigningKeys, self.inner.signing_keys(app)).await
+    }
+
+    async fn add_signing_key(
+        &self,
+        app: &AppId,
+        key: StoredSigningKey,
+        newest: Option<&str>,
+    ) -> Result<Vec<StoredSigningKey>, StoreError> {
+        self.call(Intent::AddSigningKey, self.inner.add_signing_key(app, key, newest)).await
+    }
+
+    async fn secret(
+        &self,
+        app: &AppId,
+        name: &str,
+        candidate: String,
+    ) -> Result<String, StoreError> {
+        self.call(Intent::Secret, self.inner.secret(app, name, candidate)).await
+    }
+
+    async fn sweep(&self, app: &AppId, sweep: Sweep) -> Result<Swept, StoreError> {
+        self.call(Intent::Sweep, self.inner.sweep(app, sweep)).await
+    }
+}

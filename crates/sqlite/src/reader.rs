@@ -1,0 +1,71 @@
+//! The threads that read.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
+
+use crossbeam_channel::{Receiver, Sender};
+use rusqlite::Connection;
+use sessile_core::store::{StoreError, StoreErrorKind};
+
+use crate::{
+    failure::{Failure, Task},
+    request::{Request, submit},
+};
+
+/// The way to the threads that read. They end when it is dropped.
+pub(crate) struct Readers {
+    requests: Sender<Box<dyn Request>>,
+}
+
+impl Readers {
+    /// Starts a thread for each connection.
+    pub(crate) fn start(
+        connections: impl IntoIterator<Item = Connection>,
+    ) -> Result<Self, StoreError> {
+        let (requests, queue) = crossbeam_channel::unbounded();
+        for connection in connections {
+            let queue = queue.clone();
+            spawn("sessile-sqlite-reader", move || answer_all(&connection, &queue))?;
+        }
+        Ok(Self { requests })
+    }
+
+    /// Has `work` done by whichever thread is free.
+    pub(crate) async fn submit<T: Send + 'static>(
+        &self,
+        task: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        submit(&self.requests, Task::Read(task), work).await
+    }
+}
+
+fn answer_all(connection: &Connection, queue: &Receiver<Box<dyn Request>>) {
+    for mut request in queue {
+        if request.is_abandoned() {
+            continue;
+        }
+        // The request is dropped in the panic, which tells its caller.
+        let finished = catch_unwind(AssertUnwindSafe(move || {
+            // The request keeps its failure for its own caller.
+            let _ = request.run(connection);
+            request.answer(Ok(()));
+        }));
+        if finished.is_err() {
+            tracing::error!("a request to the session database panicked");
+        }
+    }
+}
+
+/// Starts a thread that ends by itself.
+pub(crate) fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<(), StoreError> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| {
+        let message = "starting a database thread: allow this user more threads";
+        StoreError::new(StoreErrorKind::Unavailable, message).with_source(error)
+    })
+}

@@ -1,0 +1,22 @@
+use sessile_core::store_conformance;
+use sessile_sqlite::SqliteStore;
+
+use crate::Folder;
+
+struct Fixture {
+    store: SqliteStore,
+    _folder: Folder,
+}
+
+impl Fixture {
+    async fn open() -> Self {
+        let folder = Folder::new();
+        Self { store: folder.open(), _folder: folder }
+    }
+
+    fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+}
+
+store_conformance!(Fixture::open, Fixture::store);

@@ -1,0 +1,213 @@
+use http::StatusCode;
+use sessile_core::GeneralError;
+use url::Url;
+
+use crate::anti_csrf::AntiCsrfMode;
+
+/// How tokens travel between a client and the server.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Transfer {
+    /// In HttpOnly cookies, which scripts cannot read.
+    #[default]
+    Cookie,
+    /// In headers: `Authorization: Bearer` up, `st-access-token` and `st-refresh-token` down.
+    Header,
+}
+
+/// The `SameSite` attribute of the cookies (RFC 6265bis).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SameSite {
+    /// Sent on requests from the same site, and when a link from elsewhere is followed.
+    #[default]
+    Lax,
+    /// Sent on every request; needs https. For a front-end on another site.
+    None,
+    /// Sent on requests from the same site alone.
+    Strict,
+}
+
+/// How sessions meet the browser. [`WebConfig::default`] works as it is on http://localhost and
+/// behind https on one origin.
+///
+/// ```
+/// use sessile_web::WebConfig;
+///
+/// let config = WebConfig {
+///     public_origin: Some("https://app.example.com".to_owned()),
+///     trusted_origins: vec!["https://www.example.com".to_owned()],
+///     ..WebConfig::default()
+/// };
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WebConfig {
+    /// What comes before `/session/refresh`, `/signout` and `/jwt/jwks.json`: empty, or a path
+    /// like `/auth`.
+    pub api_base_path: String,
+    /// The origin that browsers see, where a proxy hides it: `https://app.example.com`. Without
+    /// it, the request's `Host` counts, and https is known by the request itself.
+    pub public_origin: Option<String>,
+    /// Other origins whose pages may use sessions here.
+    pub trusted_origins: Vec<String>,
+    /// The `Domain` of the cookies; without it they belong to the one host that sets them.
+    pub cookie_domain: Option<String>,
+    /// The `SameSite` attribute of the cookies.
+    pub same_site: SameSite,
+    /// Whether cookies are `Secure`; without it they are on https.
+    pub secure: Option<bool>,
+    /// How requests of other sites are told from one's own.
+    pub anti_csrf: AntiCsrfMode,
+    /// How tokens travel to a client that does not say (`st-auth-mode`). SuperTokens' default is
+    /// [`Transfer::Header`].
+    pub default_transfer: Transfer,
+    /// Refreshes an expired access token on whichever request carries it, before its handler
+    /// runs: for pages that a server renders, with no script in them. The refresh cookie is then
+    /// sent with every request.
+    pub refresh_in_place: bool,
+    /// The status of answers to clients whose session or access token is over: 400 to 599.
+    pub session_expired_status: StatusCode,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            api_base_path: String::new(),
+            public_origin: None,
+            trusted_origins: Vec::new(),
+            cookie_domain: None,
+            same_site: SameSite::default(),
+            secure: None,
+            anti_csrf: AntiCsrfMode::default(),
+            default_transfer: Transfer::default(),
+            refresh_in_place: false,
+            session_expired_status: StatusCode::UNAUTHORIZED,
+        }
+    }
+}
+
+fn wrong(text: String) -> GeneralError {
+    GeneralError::Configuration(text.into())
+}
+
+/// The origin as browsers write it.
+fn normal_origin(text: &str, name: &str) -> Result<String, GeneralError> {
+    let problem =
+        || wrong(format!("{name} must be an origin such as https://app.example.com, not '{text}'"));
+    let url = Url::parse(text).map_err(|_| problem())?;
+    let origin = url.origin();
+    if !origin.is_tuple() || url.path() != "/" || url.query().is_some() {
+        return Err(problem());
+    }
+    Ok(origin.ascii_serialization())
+}
+
+impl WebConfig {
+    /// The configuration with everything in its normal form.
+    ///
+    /// # Errors
+    /// [`GeneralError::Configuration`] names what contradicts itself or cannot be read.
+    pub(crate) fn checked(mut self) -> Result<Self, GeneralError> {
+        let path = self.api_base_path.trim_end_matches('/').to_owned();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+        if !(path.is_empty() || path.starts_with('/')) || !path.bytes().all(plain) {
+            return Err(wrong(format!(
+                "api_base_path must be empty or a plain path like /auth, not '{path}'"
+            )));
+        }
+        self.api_base_path = path;
+        if let Some(origin) = &self.public_origin {
+            self.public_origin = Some(normal_origin(origin, "public_origin")?);
+        }
+        for origin in &mut self.trusted_origins {
+            *origin = normal_origin(origin, "trusted_origins")?;
+        }
+        if let Some(domain) = &self.cookie_domain {
+            let domain = domain.trim().trim_start_matches('.').to_ascii_lowercase();
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+            if domain.is_empty() || !domain.bytes().all(plain) {
+                return Err(wrong(format!(
+                    "cookie_domain must be a domain like example.com, not '{domain}'"
+                )));
+            }
+            self.cookie_domain = Some(domain);
+        }
+        let insecure = self.secure == Some(false)
+            || self.secure.is_none()
+                && self.public_origin.as_ref().is_some_and(|origin| origin.starts_with("http:"));
+        if self.same_site == SameSite::None && insecure {
+            return Err(wrong(
+                "same_site None needs https: browsers drop such cookies unless they are Secure"
+                    .to_owned(),
+            ));
+        }
+        if !(400..=599).contains(&self.session_expired_status.as_u16()) {
+            return Err(wrong("session_expired_status must be between 400 and 599".to_owned()));
+        }
+        Ok(self)
+    }
+
+    /// The path of the refresh route.
+    pub fn refresh_path(&self) -> String {
+        format!("{}/session/refresh", self.api_base_path)
+    }
+
+    /// The path of the sign-out route.
+    pub fn sign_out_path(&self) -> String {
+        format!("{}/signout", self.api_base_path)
+    }
+
+    /// The path of the public keys.
+    pub fn json_web_key_set_path(&self) -> String {
+        format!("{}/jwt/jwks.json", self.api_base_path)
+    }
+
+    /// The path of [`BROWSER_SCRIPT`](crate::BROWSER_SCRIPT).
+    pub fn browser_script_path(&self) -> String {
+        format!("{}/sessile.js", self.api_base_path)
+    }
+
+    /// The `Path` of the refresh cookie.
+    pub(crate) fn refresh_cookie_path(&self) -> String {
+        if self.refresh_in_place { "/".to_owned() } else { self.refresh_path() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let cases: [(&str, fn(&mut WebConfig)); 7] = [
+            ("api_base_path", |c| c.api_base_path = "auth".to_owned()),
+            ("api_base_path", |c| c.api_base_path = "/auth;x".to_owned()),
+            ("public_origin", |c| c.public_origin = Some("app.example.com".to_owned())),
+            ("public_origin", |c| c.public_origin = Some("https://a.example/x".to_owned())),
+            ("trusted_origins", |c| c.trusted_origins = vec!["*".to_owned()]),
+            ("cookie_domain", |c| c.cookie_domain = Some("a b".to_owned())),
+            ("same_site", |c| {
+                c.same_site = SameSite::None;
+                c.secure = Some(false);
+            }),
+        ];
+        for (name, change) in cases {
+            let mut config = WebConfig::default();
+            change(&mut config);
+            let error = config.checked().unwrap_err().to_string();
+            assert!(error.contains(name), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_are_brought_into_their_normal_form() {
+        let config = WebConfig {
+            api_base_path: "/auth/".to_owned(),
+            public_origin: Some("https://App.Example.com:443/".to_owned()),
+            cookie_domain: Some(" .Example.com".to_owned()),
+            ..WebConfig::default()
+        };
+        let config = config.checked().unwrap();
+        assert_eq!(config.refresh_path(), "/auth/session/refresh");
+        assert_eq!(config.public_origin.unwrap(), "https://app.example.com");
+        assert_eq!(config.cookie_domain.unwrap(), "example.com");
+    }
+}

@@ -1,0 +1,170 @@
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{
+    HeaderMap, Method, Uri,
+    header::{AUTHORIZATION, COOKIE},
+};
+use serde::Deserialize;
+use sessile_core::ACCESS_TOKEN_COOKIE;
+
+use crate::{
+    config::{Transfer, WebConfig},
+    cookies::REFRESH_TOKEN_COOKIE,
+};
+
+/// The parts of a request that concern sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its URI.
+    pub uri: &'a Uri,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+}
+
+impl<'a> From<&'a http::request::Parts> for RequestHead<'a> {
+    fn from(parts: &'a http::request::Parts) -> Self {
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers }
+    }
+}
+
+impl<'a> RequestHead<'a> {
+    /// The value of a header, where it is there and is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// How the client wants its tokens: by the header `st-auth-mode`, or as configured.
+    pub(crate) fn wanted_transfer(&self, config: &WebConfig) -> Transfer {
+        match self.header("st-auth-mode") {
+            Some("header") => Transfer::Header,
+            Some("cookie") => Transfer::Cookie,
+            _ => config.default_transfer,
+        }
+    }
+
+    /// The bearer token of the request.
+    pub(crate) fn bearer(&self) -> Option<&'a str> {
+        let (scheme, token) = self.header(AUTHORIZATION.as_str())?.split_once(' ')?;
+        let token = token.trim();
+        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    }
+
+    /// Every value of the access-token cookie, each once, in the order of the request.
+    pub(crate) fn access_cookies(&self) -> CookieValues<'a> {
+        self.cookies(ACCESS_TOKEN_COOKIE)
+    }
+
+    /// Every value of the refresh-token cookie, each once, in the order of the request.
+    pub(crate) fn refresh_cookies(&self) -> CookieValues<'a> {
+        self.cookies(REFRESH_TOKEN_COOKIE)
+    }
+
+    fn cookies(&self, name: &str) -> CookieValues<'a> {
+        let mut found = CookieValues::default();
+        for header in self.headers.get_all(COOKIE) {
+            // Another application's cookie may not be text; ours is, and stands between ';'.
+            for pair in header.as_bytes().split(|byte| *byte == b';') {
+                let Ok(pair) = std::str::from_utf8(pair) else { continue };
+                let Some((key, value)) = pair.split_once('=') else { continue };
+                if key.trim() != name {
+                    continue;
+                }
+                let value = value.trim();
+                let value = value
+                    .strip_prefix('"')
+                    .and_then(|value| value.strip_suffix('"'))
+                    .unwrap_or(value);
+                if value.is_empty() {
+                    continue;
+                }
+                found.count += 1;
+                if !found.values.contains(&value) {
+                    found.values.push(value);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The values that a request has of one cookie.
+#[derive(Debug, Default)]
+pub(crate) struct CookieValues<'a> {
+    /// The different ones.
+    pub(crate) values: Vec<&'a str>,
+    /// How many there are, equal ones counted.
+    pub(crate) count: usize,
+}
+
+impl CookieValues<'_> {
+    /// Whether the browser holds more than one cookie of that name, in several scopes.
+    pub(crate) fn are_duplicated(&self) -> bool {
+        self.count > 1
+    }
+}
+
+/// Whether a bearer token has the claims of a session's, ours or not. Another system's token
+/// must not hide the cookie beside it.
+pub(crate) fn looks_like_access_token(token: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct SessionClaims {
+        #[serde(rename = "sessionHandle")]
+        _handle: String,
+        #[serde(rename = "refreshTokenHash1")]
+        _hash: String,
+    }
+    let mut parts = token.split('.');
+    let (Some(_), Some(claims), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    URL_SAFE_NO_PAD
+        .decode(claims)
+        .is_ok_and(|claims| serde_json::from_slice::<SessionClaims>(&claims).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn access_cookies(lines: &[&[u8]]) -> (Vec<String>, usize) {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        let uri = Uri::from_static("/");
+        let head = RequestHead { method: &Method::GET, uri: &uri, headers: &headers };
+        let found = head.access_cookies();
+        (found.values.iter().map(|value| (*value).to_owned()).collect(), found.count)
+    }
+
+    #[test]
+    fn cookies_are_found_wherever_they_stand() {
+        let cases: [(&[&[u8]], &[&str], usize); 9] = [
+            (&[b"sAccessToken=a"], &["a"], 1),
+            (&[b"x=1; sAccessToken=a; y=2"], &["a"], 1),
+            (&[b"x=1;sAccessToken=\"a\""], &["a"], 1),
+            (&[b"sAccessToken=a; sAccessToken=b"], &["a", "b"], 2),
+            (&[b"sAccessToken=a", b"sAccessToken=a"], &["a"], 2),
+            (&[b"sAccessToken="], &[], 0),
+            (&[b"xsAccessToken=a; sAccessToken2=b; sAccessToken"], &[], 0),
+            (&[b"x=\xff; sAccessToken=a"], &["a"], 1),
+            (&[b"saccesstoken=a;;; =; sAccessToken = c=d "], &["c=d"], 1),
+        ];
+        for (lines, values, count) in cases {
+            let (found, found_count) = access_cookies(lines);
+            assert_eq!(
+                (found.as_slice(), found_count),
+                (
+                    values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>().as_slice(),
+                    count
+                )
+            );
+        }
+    }
+}
