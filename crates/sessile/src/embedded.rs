@@ -34,7 +34,8 @@ pub fn embedded(path: impl AsRef<Path>) -> Result<SessionsBuilder<SqliteStore>, 
 }
 
 /// The wrapping key of a database as [`embedded`] finds or makes it, for who opens the store with
-/// other options.
+/// other options. Ask for it before opening the store: once the database is there, a missing key
+/// is not made but is an error.
 ///
 /// # Errors
 /// As [`embedded`], for the key.

@@ -63,3 +63,12 @@ pub use sessile_core::{
     UnauthorisedReason, VerifiedSession, VerifyRequest, VersionedData, WrappingKey,
     WrappingKeyError, clock, event, memory, policy, random, rotation, store, to_json_object,
 };
+
+/// The examples of the documents, compiled.
+#[cfg(all(doctest, feature = "axum", feature = "sqlite"))]
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    pub mod readme {}
+    #[doc = include_str!("../../../docs/session-object.md")]
+    pub mod session_object {}
+}
