@@ -331,7 +331,7 @@
   });
 
   onPress($("steal"), async () => {
-    await call("POST", "/api/theft/steal");
+    await call("POST", "/session/refresh/steal");
     note("the refresh token was copied");
     $("theft-result").hidden = true;
     setTheftStep(1);

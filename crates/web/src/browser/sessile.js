@@ -24,7 +24,7 @@
 
   const REFRESH_TIMEOUT = 30_000; // a refresh that hangs would hold up every tab
   const LEASE = 35_000; // for browsers without locks: longer than a refresh can take
-  const SETTLE = 30; // for what another tab wrote to localStorage to show up in this one
+  const SETTLE = 50; // what another tab wrote to localStorage shows up here a little later
 
   // Kept from now, so that an app may put sessile.fetch in the place of window.fetch.
   const plainFetch = window.fetch.bind(window);
@@ -108,9 +108,9 @@
     // Only 401 says that the session is over; a server in trouble says nothing about it.
     if (response.status !== 401) throw new Error(`the refresh was answered ${response.status}`);
     const { reason } = await refusal(response);
-    // Another tab has a new anti-CSRF token, which took long to show up here.
-    const outdated = reason === "anti_csrf_mismatch" && recall("anti-csrf") !== token;
-    if (outdated) return refreshUnlessDone(sent);
+    // A new anti-CSRF token meanwhile: another tab refreshed, or logged in, and it was slow to show.
+    if (reason === "anti_csrf_mismatch") await pause(SETTLE);
+    if (recall("anti-csrf") !== token) return refreshUnlessDone(sent);
     endings += 1;
     keep("anti-csrf", null);
     window.dispatchEvent(new CustomEvent("sessile:ended", { detail: { reason } }));
