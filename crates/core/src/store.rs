@@ -204,7 +204,12 @@ impl StdError for StoreError {
 ///
 /// Every method is one atomic step: it happens wholly or not at all, and once it has answered, it
 /// is durable and every later call sees it. Everything is kept apart by app. Methods may run at
-/// the same time; for one session they take effect one after the other.
+/// the same time; for one session they take effect one after the other. A call whose future is
+/// dropped may or may not take effect.
+///
+/// Names are compared byte by byte, and payload and data come back byte for byte: a column that
+/// ignores case, or keeps JSON in a form of its own, will not do. A name that a database cannot
+/// hold (one with a NUL character, in PostgreSQL) is not found.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Adds a session.
     ///
@@ -274,7 +279,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         except: Option<&SessionHandle>,
     ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send;
 
-    /// The sessions of a user in these tenants that are not expired at `now`, oldest first.
+    /// The sessions of a user in these tenants that are not expired at `now`, oldest first; in any
+    /// order where they were created in the same millisecond.
     fn sessions_of_user(
         &self,
         app: &AppId,
@@ -283,7 +289,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<SessionRecord>, StoreError>> + Send;
 
-    /// All signing keys of the app, newest first.
+    /// All signing keys of the app, newest first. The newest is the one that was added last,
+    /// whatever the clock of who added it said.
     fn signing_keys(
         &self,
         app: &AppId,
@@ -291,6 +298,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Adds `key` if the newest key of the app is still `newest` (`None`: if it has no key), and
     /// gives all keys, newest first, whichever came about. However many race, one is added.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::AlreadyExists`] when the newest key is `newest`, and the app has another
+    /// key of that id.
     fn add_signing_key(
         &self,
         app: &AppId,
@@ -308,7 +319,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<String, StoreError>> + Send;
 
     /// Removes what has expired, in one short step that holds nobody up; callers repeat it while
-    /// it removes as many sessions as its limit.
+    /// it removes as many sessions as its limit, which does not apply to keys.
     fn sweep(
         &self,
         app: &AppId,

@@ -33,8 +33,8 @@ impl DatabaseFile {
             }
             _ => {}
         }
-        let path = fs::canonicalize(path)
-            .map_err(|error| report(path, "finding the database", error))?;
+        let path =
+            fs::canonicalize(path).map_err(|error| report(path, "finding the database", error))?;
         Ok(Self { path })
     }
 

@@ -60,10 +60,7 @@ fn answer_all(connection: &Connection, queue: &Receiver<Box<dyn Request>>) {
 }
 
 /// Starts a thread that ends by itself.
-pub(crate) fn spawn(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<(), StoreError> {
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
     thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| {
         let message = "starting a database thread: allow this user more threads";
         StoreError::new(StoreErrorKind::Unavailable, message).with_source(error)

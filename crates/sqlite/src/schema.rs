@@ -108,7 +108,8 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     if version(connection, path)? == MIGRATIONS.len() {
         return Ok(());
     }
-    let report = |error| Failure::from(error).report(Task::Write("preparing the database's tables"));
+    let report =
+        |error| Failure::from(error).report(Task::Write("preparing the database's tables"));
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(report)?;
     let seen = version_in(&transaction, path)?;

@@ -36,7 +36,8 @@ pub use rotation::{
     one_of_many_rotations_happens, rotations_agree_with_the_rules,
 };
 pub use sessions::{
-    a_taken_handle_is_refused, inserted_sessions_come_back, unknown_sessions_are_not_found,
+    a_taken_handle_is_refused, inserted_sessions_come_back, one_of_many_inserts_gets_the_handle,
+    unknown_sessions_are_not_found,
 };
 pub use sweeping::{a_sweep_removes_what_is_before, a_sweep_respects_its_limit};
 pub use users::{
@@ -91,6 +92,7 @@ macro_rules! store_conformance {
         $crate::store_conformance! { @checks ($new_fixture) ($store_of)
             inserted_sessions_come_back
             a_taken_handle_is_refused
+            one_of_many_inserts_gets_the_handle
             unknown_sessions_are_not_found
             apps_are_kept_apart
             names_are_compared_exactly

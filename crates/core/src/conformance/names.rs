@@ -5,7 +5,7 @@ use super::samples::{
 use crate::{
     clock::Timestamp,
     identifier::{SessionHandle, TenantScope},
-    store::{SessionRecord, Store, Sweep, Swept},
+    store::{SessionRecord, Store, StoredSigningKey, Sweep, Swept},
 };
 
 /// Nothing of one app is seen or changed in the name of another, equal names included.
@@ -41,7 +41,7 @@ pub async fn apps_are_kept_apart<S: Store>(store: &S) {
     let key = signing_key(NOW);
     answered(store.add_signing_key(&ours, key.clone(), None).await);
     assert_eq!(answered(store.signing_keys(&theirs).await), [], "another app's keys");
-    let namesake = crate::store::StoredSigningKey { material: fresh_name(), ..key.clone() };
+    let namesake = StoredSigningKey { material: fresh_name(), ..key.clone() };
     let added = store.add_signing_key(&theirs, namesake.clone(), None).await;
     assert!(answered(added) == [namesake.clone()], "a key id in two apps");
     assert!(answered(store.signing_keys(&ours).await) == [key.clone()], "a key id in two apps");

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    identifier::AppId,
     rotation::{Advance, Rotation, RotationChange, RotationGuard, TokenHash},
     store::{SessionRecord, Store},
 };
@@ -80,7 +81,7 @@ fn rotation_of_nothing() -> Rotation {
 /// Rotates and compares answer and row with what the rules say.
 async fn check_rotation(
     store: &impl Store,
-    app: &crate::identifier::AppId,
+    app: &AppId,
     row: SessionRecord,
     rotation: Rotation,
     when: &str,

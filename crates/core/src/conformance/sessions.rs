@@ -1,22 +1,23 @@
-use super::samples::{
-    NOW, after_now, assert_stored, found, fresh_app, fresh_handle, inserted, random, rotation_of,
-    session_of,
+use super::{
+    interleave::join_all,
+    samples::{
+        NOW, after_now, answered, assert_stored, found, fresh_app, fresh_handle, fresh_hash,
+        inserted, random, rotation_of, session_of,
+    },
 };
 use crate::{
     clock::Timestamp,
-    conformance::samples::answered,
-    identifier::SessionHandle,
+    identifier::{SessionHandle, TenantScope},
     store::{DataReplacement, SessionRecord, Store, StoreErrorKind},
 };
 
 /// A megabyte of JSON whose exact text matters: nulls, repeated keys, odd spaces, numbers that
 /// need 64 bits, characters outside the basic plane.
 fn difficult_json() -> String {
-    let numbers = r#"[18446744073709551615, -9223372036854775808, 9007199254740993, 1.0, 1e2]"#;
-    let entry = format!(
-        r#"{{"none":null,"nulls":[null, null],"same":1,"same":2,"n":{numbers},"zero":"\u0000","{}":"{}"}}"#,
-        "schlüssel", "𝄞 ' \\\" % _ \u{2028} \u{feff}"
-    );
+    let numbers = "[18446744073709551615, -9223372036854775808, 9007199254740993, 1.0, 1e2]";
+    let repeated = r#""same":1,"same":2,"zero":"\u0000","nulls":[null, null],"none":null"#;
+    let text = "𝄞 ' \\\" % _ \u{2028} \u{feff}";
+    let entry = format!(r#"{{"numbers":{numbers},{repeated},"schlüssel":"{text}"}}"#);
     let entries = vec![entry; 1_048_576 / 256];
     format!("{{ \"list\" :[{}]\n}}", entries.join(" ,"))
 }
@@ -30,7 +31,7 @@ pub async fn inserted_sessions_come_back<S: Store>(store: &S) {
     let full = SessionRecord {
         handle: SessionHandle::new(&format!("{}_tenant-1", fresh_handle())),
         user_id: "Zoë 𝒵 '; -- \" \\ %_ \u{1f469}\u{200d}\u{1f680} \u{202e}".to_owned(),
-        previous_refresh_token_hash: Some(super::samples::fresh_hash()),
+        previous_refresh_token_hash: Some(fresh_hash()),
         rotated_at: Some(after_now(1)),
         sealed_child: Some((0..=u8::MAX).chain(random::<64>()).collect()),
         jwt_payload: difficult_json(),
@@ -91,8 +92,32 @@ pub async fn a_taken_handle_is_refused<S: Store>(store: &S) {
             assert_stored(store, &app, &first, "after its handle was refused to another").await;
         }
     }
-    let listed = store.sessions_of_user(&app, "mallory", &Default::default(), NOW).await;
+    let listed = store.sessions_of_user(&app, "mallory", &TenantScope::All, NOW).await;
     assert_eq!(answered(listed).len(), 0, "sessions of a user whose inserts were refused");
+}
+
+/// Of 16 sessions with one handle that are inserted at once, one is, and the others are refused.
+pub async fn one_of_many_inserts_gets_the_handle<S: Store>(store: &S) {
+    for _ in 0..4 {
+        let (app, handle) = (&fresh_app(), &fresh_handle());
+        let answers = join_all((0..16).map(|number| async move {
+            let session = session_of(&format!("user-{number}"));
+            let session = SessionRecord { handle: handle.clone(), ..session };
+            store.insert_session(app, session.clone()).await.map(|()| session)
+        }))
+        .await;
+        let (inserted, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert_eq!(inserted.len(), 1, "sessions inserted, of 16 with the same handle");
+        for error in refused.into_iter().filter_map(Result::err) {
+            assert_eq!(error.kind(), StoreErrorKind::AlreadyExists);
+        }
+        for session in inserted.into_iter().flatten() {
+            assert_stored(store, app, &session, "after 16 inserts at once").await;
+            let listed =
+                store.sessions_of_user(app, &session.user_id, &TenantScope::All, NOW).await;
+            assert_eq!(answered(listed).len(), 1, "sessions of the user whose insert was done");
+        }
+    }
 }
 
 /// No method finds, changes or makes a session that does not exist.

@@ -6,11 +6,7 @@ use sessile_core::{
 
 use crate::failure::Failure;
 
-pub(crate) fn sweep(
-    connection: &Connection,
-    app: &AppId,
-    sweep: &Sweep,
-) -> Result<Swept, Failure> {
+pub(crate) fn sweep(connection: &Connection, app: &AppId, sweep: &Sweep) -> Result<Swept, Failure> {
     let limit = i64::try_from(sweep.limit).unwrap_or(i64::MAX);
     let sql = "DELETE FROM sessions WHERE rowid IN (
             SELECT rowid FROM sessions WHERE app_id = ? AND expires_at < ?

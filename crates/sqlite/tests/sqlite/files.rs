@@ -33,7 +33,10 @@ async fn what_was_acknowledged_is_there_after_reopening() {
         store.insert_session(&app, row.clone()).await.unwrap();
         let newest = (number > 0).then_some("none");
         store.add_signing_key(&app, key.clone(), newest).await.unwrap();
-        assert_eq!(store.secret(&app, "name", format!("secret {number}")).await.unwrap(), "secret 0");
+        assert_eq!(
+            store.secret(&app, "name", format!("secret {number}")).await.unwrap(),
+            "secret 0"
+        );
     }
     let options = SqliteStore::options().readers(1).durability(Durability::Normal);
     let store = options.open(folder.file("")).unwrap();

@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::atomic::{AtomicU32, Ordering},
     task::{Context, Poll, Waker},
+    thread,
 };
 
 use sessile_core::{SessionHandle, clock::Timestamp, rotation::TokenHash, store::SessionRecord};
@@ -36,6 +37,23 @@ impl Folder {
     fn open(&self) -> SqliteStore {
         SqliteStore::open(self.file("")).unwrap()
     }
+
+    /// Waits until the threads of dropped stores have closed the file, and says whether they
+    /// have: the write-ahead log goes with the last connection.
+    fn is_closed(&self) -> bool {
+        let log = self.file("-wal");
+        (0..1_000_000).any(|_| {
+            thread::yield_now();
+            !log.exists()
+        })
+    }
+}
+
+impl Drop for Folder {
+    /// A folder cannot be removed for sure while SQLite removes files from it.
+    fn drop(&mut self) {
+        self.is_closed();
+    }
 }
 
 /// A session whose name no other session of the process has.
@@ -59,9 +77,7 @@ fn session() -> SessionRecord {
 }
 
 /// Polls the request once: it is sent now, not when it is awaited.
-fn send<'a, T: 'a>(
-    request: impl Future<Output = T> + 'a,
-) -> Pin<Box<dyn Future<Output = T> + 'a>> {
+fn send<'a, T: 'a>(request: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
     let mut request = Box::pin(request);
     match request.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Box::pin(ready(answer)),
