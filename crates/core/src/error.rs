@@ -183,10 +183,10 @@ pub enum GeneralError {
         /// What it is instead.
         found: &'static str,
     },
-    /// The payload makes the access token too large for a cookie.
+    /// The payload makes the access token too large for a cookie, or for any reader.
     #[error(
-        "the payload makes a cookie of {size} bytes, and browsers drop cookies over {limit}: \
-         keep less in the payload, or keep it in the session data"
+        "the payload makes a cookie of {size} bytes, and the limit is {limit}: keep less in the \
+         payload, or keep it in the session data"
     )]
     PayloadTooLarge {
         /// The size of the cookie, its name and value, in bytes.

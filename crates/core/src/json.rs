@@ -40,9 +40,29 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
+/// How deep a reader of JSON follows objects and lists in each other, the outermost included.
+const MAXIMUM_DEPTH: usize = 127;
+
 /// The text that a store keeps for `object`.
 pub(crate) fn object_to_text(object: &JsonObject) -> Result<String, GeneralError> {
-    serde_json::to_string(object).map_err(GeneralError::Serialise)
+    // Deeper text could be written, and then never be read again.
+    if object.values().all(|value| is_at_most(MAXIMUM_DEPTH - 1, value)) {
+        serde_json::to_string(object).map_err(GeneralError::Serialise)
+    } else {
+        let problem = format!("it is nested more than {MAXIMUM_DEPTH} levels deep");
+        Err(GeneralError::Serialise(serde::ser::Error::custom(problem)))
+    }
+}
+
+/// Whether `value` has no more than `depth` objects and lists in each other.
+fn is_at_most(depth: usize, value: &Value) -> bool {
+    match value {
+        Value::Object(object) => {
+            depth > 0 && object.values().all(|value| is_at_most(depth - 1, value))
+        }
+        Value::Array(list) => depth > 0 && list.iter().all(|value| is_at_most(depth - 1, value)),
+        _ => true,
+    }
 }
 
 /// Reads back what [`object_to_text`] wrote, or another program did.

@@ -98,7 +98,7 @@ pub struct Policy {
     /// Memory for access tokens that were verified before, in bytes; 0 remembers none.
     pub verified_token_memory: usize,
     /// The largest cookie that an access token may make, name and value, in bytes; `None` where
-    /// no browser is among the clients.
+    /// no browser is among the clients. More than 64 KiB are never read, and so never made.
     pub cookie_limit: Option<usize>,
 }
 
@@ -132,8 +132,8 @@ impl Policy {
             "refresh_token_validity must be longer than access_token_validity"
         } else if self.absolute_lifetime.is_some_and(|limit| limit < self.access_token_validity) {
             "absolute_lifetime must not be shorter than access_token_validity"
-        } else if self.signing_key_overlap >= self.signing_key_update_interval {
-            "signing_key_overlap must be shorter than signing_key_update_interval"
+        } else if self.signing_key_overlap > self.signing_key_update_interval / 2 {
+            "signing_key_overlap must not be longer than half of signing_key_update_interval"
         } else {
             return Ok(());
         };

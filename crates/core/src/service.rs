@@ -307,6 +307,6 @@ pub trait SessionService: fmt::Debug + Send + Sync + 'static {
         Ok(sessions.into_iter().map(|session| session.handle).collect())
     }
 
-    /// The public keys that verify access tokens.
+    /// The public keys that verify access tokens. No store call, unless a key is due.
     async fn get_json_web_key_set(&self) -> Result<JsonWebKeySet, Error>;
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -100,7 +100,7 @@ pub struct IssuedToken {
 }
 
 /// A session with a new pair of tokens, after a login or a refresh.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "the tokens do nothing until they are given to the client"]
 pub struct IssuedSession {
     /// What the new access token says.
@@ -111,6 +111,17 @@ pub struct IssuedSession {
     pub refresh_token: IssuedToken,
     /// The anti-CSRF token that belongs to both, where one was asked for.
     pub anti_csrf_token: Option<String>,
+}
+
+impl fmt::Debug for IssuedSession {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("IssuedSession")
+            .field("session", &self.session)
+            .field("access_token", &self.access_token)
+            .field("refresh_token", &self.refresh_token)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A session whose payload was replaced.

@@ -139,6 +139,13 @@ impl WebConfig {
                     .to_owned(),
             ));
         }
+        if self.refresh_in_place && self.anti_csrf == AntiCsrfMode::Token {
+            return Err(wrong(
+                "refresh_in_place cannot go with anti_csrf Token: no script sees the new token of \
+                 a page that was refreshed while it loaded, and no form can send it"
+                    .to_owned(),
+            ));
+        }
         if !(400..=599).contains(&self.session_expired_status.as_u16()) {
             return Err(wrong("session_expired_status must be between 400 and 599".to_owned()));
         }
@@ -177,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_named() {
-        let cases: [(&str, fn(&mut WebConfig)); 7] = [
+        let cases: [(&str, fn(&mut WebConfig)); 8] = [
             ("api_base_path", |c| c.api_base_path = "auth".to_owned()),
             ("api_base_path", |c| c.api_base_path = "/auth;x".to_owned()),
             ("public_origin", |c| c.public_origin = Some("app.example.com".to_owned())),
@@ -187,6 +194,10 @@ mod tests {
             ("same_site", |c| {
                 c.same_site = SameSite::None;
                 c.secure = Some(false);
+            }),
+            ("refresh_in_place", |c| {
+                c.refresh_in_place = true;
+                c.anti_csrf = AntiCsrfMode::Token;
             }),
         ];
         for (name, change) in cases {

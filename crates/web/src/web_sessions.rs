@@ -206,9 +206,12 @@ impl WebSessions {
         head: &RequestHead<'_>,
         response: &ResponseChanges,
     ) -> Result<Session, WebError> {
-        let transfer = match (head.bearer(), head.wanted_transfer(&self.config)) {
-            (Some(_), _) if head.refresh_cookies().count == 0 => Transfer::Header,
-            (_, transfer) => transfer,
+        let has_cookie = head.refresh_cookies().count > 0;
+        let transfer = match head.bearer() {
+            Some(_) if !has_cookie => Transfer::Header,
+            // A client that has come to want headers still has its session in cookies.
+            None if has_cookie => Transfer::Cookie,
+            _ => head.wanted_transfer(&self.config),
         };
         if transfer == Transfer::Cookie {
             check_request(head, &self.config).map_err(WebError::Forbidden)?;
@@ -378,9 +381,16 @@ impl WebSessions {
                 }
             }
         }
-        let csrf_failed =
-            matches!(refused, Error::Unauthorised { reason: UnauthorisedReason::AntiCsrfMismatch });
-        if !csrf_failed && !matches!(refused, Error::General(_)) {
+        let clears = match &refused {
+            Error::General(_) => false,
+            Error::Unauthorised { reason: UnauthorisedReason::AntiCsrfMismatch } => false,
+            // A form on another site comes without the cookies, and must not take them away.
+            Error::Unauthorised { reason: UnauthorisedReason::MissingRefreshToken } => {
+                transfer == Transfer::Header || head.access_cookies().count > 0
+            }
+            _ => true,
+        };
+        if clears {
             response.clear(transfer);
         }
         Err(refused.into())

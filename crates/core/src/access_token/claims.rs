@@ -1,3 +1,5 @@
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::Value;
@@ -24,7 +26,7 @@ const PROTECTED_CLAIMS: [&str; 9] = [
 ];
 
 /// What an access token says.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct AccessToken {
     pub(crate) handle: SessionHandle,
     pub(crate) user_id: String,
@@ -34,6 +36,20 @@ pub(crate) struct AccessToken {
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) jwt_payload: JsonObject,
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AccessToken")
+            .field("handle", &self.handle)
+            .field("user_id", &self.user_id)
+            .field("tenant", &self.tenant)
+            .field("issued_at", &self.issued_at)
+            .field("expires_at", &self.expires_at)
+            .field("jwt_payload", &self.jwt_payload)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ mod read;
 mod verified_cache;
 
 pub(crate) use claims::{AccessToken, check_payload};
-pub(crate) use read::{ReadError, read};
+pub(crate) use read::{MAXIMUM_LENGTH, ReadError, read};
 pub(crate) use verified_cache::VerifiedCache;
 
 /// The name of the cookie that carries an access token.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// No token is longer than this; what is longer is refused unread.
-const MAXIMUM_LENGTH: usize = 64 * 1024;
+pub(crate) const MAXIMUM_LENGTH: usize = 64 * 1024;
 
 /// Why a token cannot be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,13 +39,14 @@ struct Header<'a> {
     version: Option<Cow<'a, str>>,
 }
 
-/// Reads a token and checks its signature, not its expiry.
+/// Reads a token and checks its signature, not its expiry. Beside the token it gives the last
+/// moment at which its key verifies.
 pub(crate) fn read(
     token: &str,
     ring: &KeyRing,
     schedule: KeySchedule,
     now: Timestamp,
-) -> Result<AccessToken, ReadError> {
+) -> Result<(AccessToken, Timestamp), ReadError> {
     if token.len() > MAXIMUM_LENGTH {
         return Err(MALFORMED);
     }
@@ -67,7 +68,8 @@ pub(crate) fn read(
     }
     let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| MALFORMED)?;
     let claims = serde_json::from_slice(&claims).map_err(|_| MALFORMED)?;
-    AccessToken::from_claims(claims).ok_or(MALFORMED)
+    let token = AccessToken::from_claims(claims).ok_or(MALFORMED)?;
+    Ok((token, KeyRing::retires_at(key, schedule)))
 }
 
 /// A header that is not written the way our own keys' are: another program's, or a made-up one.
@@ -76,6 +78,10 @@ fn key_of_foreign_header<'r>(
     ring: &'r KeyRing,
 ) -> Result<&'r Arc<SigningKey>, ReadError> {
     let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| MALFORMED)?;
+    // From a list serde would fill the fields in their order.
+    if header.first() != Some(&b'{') {
+        return Err(MALFORMED);
+    }
     let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| MALFORMED)?;
     let algorithm: Algorithm = header.alg.parse().map_err(|_| MALFORMED)?;
     if header.typ != "JWT" || header.version.is_some_and(|version| version != "5") {

@@ -7,12 +7,20 @@ use std::{
 use quick_cache::{Equivalent, Weighter, sync::Cache};
 
 use super::AccessToken;
+use crate::clock::Timestamp;
 
 /// Access tokens that were verified before, so that the next request with one costs a look-up.
 ///
 /// Only successes are remembered, each by all its bytes and the generation of the keys that it was
-/// verified with. Expiry, revocation and anti-CSRF are checked each time all the same.
-pub(crate) struct VerifiedCache(Option<Cache<Key, Arc<AccessToken>, Weight>>);
+/// verified with, and only until its key retires. Expiry, revocation and anti-CSRF are checked
+/// each time all the same.
+pub(crate) struct VerifiedCache(Option<Cache<Key, Verified, Weight>>);
+
+#[derive(Clone)]
+struct Verified {
+    token: Arc<AccessToken>,
+    key_retires_at: Timestamp,
+}
 
 struct Key {
     generation: u64,
@@ -31,8 +39,8 @@ struct Weight;
 /// Bytes that an entry takes beside its token: the claims' own structure, roughly.
 const ENTRY_OVERHEAD: usize = 512;
 
-impl Weighter<Key, Arc<AccessToken>> for Weight {
-    fn weight(&self, key: &Key, _: &Arc<AccessToken>) -> u64 {
+impl Weighter<Key, Verified> for Weight {
+    fn weight(&self, key: &Key, _: &Verified) -> u64 {
         // The parsed claims take about twice what they take as text.
         (key.token.len() * 3 + ENTRY_OVERHEAD) as u64
     }
@@ -72,13 +80,26 @@ impl VerifiedCache {
         Self((entries > 0).then(|| Cache::with_weighter(entries, memory as u64, Weight)))
     }
 
-    pub(crate) fn get(&self, generation: u64, token: &str) -> Option<Arc<AccessToken>> {
-        self.0.as_ref()?.get(&KeyReference { generation, token })
+    pub(crate) fn get(
+        &self,
+        generation: u64,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<Arc<AccessToken>> {
+        let known = self.0.as_ref()?.get(&KeyReference { generation, token })?;
+        (now <= known.key_retires_at).then_some(known.token)
     }
 
-    pub(crate) fn insert(&self, generation: u64, token: &str, verified: Arc<AccessToken>) {
+    pub(crate) fn insert(
+        &self,
+        generation: u64,
+        text: &str,
+        token: Arc<AccessToken>,
+        key_retires_at: Timestamp,
+    ) {
         if let Some(cache) = &self.0 {
-            cache.insert(Key { generation, token: token.into() }, verified);
+            let key = Key { generation, token: text.into() };
+            cache.insert(key, Verified { token, key_retires_at });
         }
     }
 }

@@ -6,13 +6,15 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::Engine;
 use crate::{
-    access_token::{ACCESS_TOKEN_COOKIE, AccessToken, ReadError, check_payload, read},
+    access_token::{
+        ACCESS_TOKEN_COOKIE, AccessToken, MAXIMUM_LENGTH, ReadError, check_payload, read,
+    },
     clock::Timestamp,
     error::{Error, GeneralError, TryRefreshReason, UnauthorisedReason},
     event::EventKind,
     identifier::SessionHandle,
     json::{JsonObject, object_from_text, object_to_text},
-    keys::SigningKey,
+    keys::{JsonWebKeySet, SigningKey},
     policy::Revocation,
     random::{RandomError, random_bytes},
     refresh_token::{RefreshToken, inner_hash},
@@ -109,25 +111,24 @@ impl<S: Store> Engine<S> {
         now: Timestamp,
     ) -> Result<Arc<AccessToken>, Error> {
         let schedule = self.keys.schedule();
-        let first = {
+        let (mut generation, mut result) = {
             let ring = self.keys.ring();
-            if let Some(known) = self.verified.get(ring.generation(), text) {
+            if let Some(known) = self.verified.get(ring.generation(), text, now) {
                 return Ok(known);
             }
-            read(text, &ring, schedule, now).map(|token| (token, ring.generation()))
+            (ring.generation(), read(text, &ring, schedule, now))
         };
-        let result = match first {
-            // Another process may have made the key since.
-            Err(ReadError::UnknownKey) if self.keys.reload(self.store(), now).await? => {
-                let ring = self.keys.ring();
-                read(text, &ring, schedule, now).map(|token| (token, ring.generation()))
-            }
-            first => first,
-        };
+        // Another process may have made the key since.
+        if matches!(result, Err(ReadError::UnknownKey))
+            && self.keys.reload(self.store(), generation, now).await?
+        {
+            let ring = self.keys.ring();
+            (generation, result) = (ring.generation(), read(text, &ring, schedule, now));
+        }
         match result {
-            Ok((token, generation)) => {
+            Ok((token, key_retires_at)) => {
                 let token = Arc::new(token);
-                self.verified.insert(generation, text, Arc::clone(&token));
+                self.verified.insert(generation, text, Arc::clone(&token), key_retires_at);
                 Ok(token)
             }
             Err(ReadError::UnknownKey) => Err(TryRefreshReason::UnknownKey.into()),
@@ -207,6 +208,16 @@ impl<S: Store> Engine<S> {
         self.keys.signing_key(self.store(), self.random(), now).await
     }
 
+    /// The public keys, with the next one where that is due: it must be known before it signs.
+    pub(super) async fn published_keys(&self) -> JsonWebKeySet {
+        let now = self.now();
+        if let Err(error) = self.signing_key(now).await {
+            // The keys that are there verify all the same, and may be cached for a second only.
+            tracing::warn!(app = %self.app, %error, "the next signing key could not be made");
+        }
+        self.keys.json_web_key_set(now)
+    }
+
     fn sign(&self, token: &AccessToken, key: &SigningKey) -> Result<IssuedToken, GeneralError> {
         Ok(IssuedToken {
             token: Secret::new(token.sign(key)?),
@@ -215,13 +226,19 @@ impl<S: Store> Engine<S> {
         })
     }
 
+    /// The largest cookie that an access token may make. Without a limit of the policy's, the
+    /// token must still be one that is read again.
+    pub(super) fn cookie_limit(&self) -> usize {
+        self.policy.cookie_limit.map_or(MAXIMUM_LENGTH, |limit| limit.min(MAXIMUM_LENGTH))
+    }
+
     /// Whether the token fits a cookie.
     pub(super) fn check_size(
         &self,
         token: &AccessToken,
         key: &SigningKey,
     ) -> Result<(), GeneralError> {
-        let Some(limit) = self.policy.cookie_limit else { return Ok(()) };
+        let limit = self.cookie_limit();
         let size = ACCESS_TOKEN_COOKIE.len() + token.length(key)?;
         if size > limit { Err(GeneralError::PayloadTooLarge { size, limit }) } else { Ok(()) }
     }

@@ -11,9 +11,9 @@ use crate::{
     store::{DataReplacement, SessionRecord, Store},
 };
 
-/// A payload shorter than this fits a cookie whoever its user is: only a longer one is worth a
-/// second store call to measure.
-const SURELY_SMALL: usize = 700;
+/// What a token has beside its payload is never more than this, whoever its user is: its other
+/// claims, and what header, signature and the cookie's name take of a cookie, in bytes of claims.
+const MOST_BESIDE_PAYLOAD: usize = 2300;
 
 impl<S: Store> Engine<S> {
     pub(super) async fn live_session(
@@ -55,7 +55,8 @@ impl<S: Store> Engine<S> {
     ) -> Result<(), Error> {
         check_payload(&jwt_payload)?;
         let text = object_to_text(&jwt_payload)?;
-        if text.len() > SURELY_SMALL {
+        // Only a payload that might not fit is worth a second store call to measure.
+        if text.len() + MOST_BESIDE_PAYLOAD > self.cookie_limit() / 4 * 3 {
             let row = self.require_session(handle).await?;
             self.check_future_size(&row, jwt_payload).await?;
         }

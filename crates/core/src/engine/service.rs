@@ -99,6 +99,6 @@ impl<S: Store> SessionService for Sessions<S> {
     }
 
     async fn get_json_web_key_set(&self) -> Result<JsonWebKeySet, Error> {
-        Ok(self.engine.keys.json_web_key_set(self.engine.now()))
+        Ok(self.engine.published_keys().await)
     }
 }

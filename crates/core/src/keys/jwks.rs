@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{KeyRing, key_ring::KeySchedule};
+use super::{Algorithm, KeyRing, key_ring::KeySchedule};
 use crate::clock::Timestamp;
 
 /// The public keys of an app (RFC 7517), for whoever verifies access tokens elsewhere.
@@ -15,14 +15,19 @@ pub struct JsonWebKeySet {
 }
 
 impl JsonWebKeySet {
-    pub(crate) fn of(ring: &KeyRing, schedule: KeySchedule, now: Timestamp) -> Self {
+    pub(crate) fn of(
+        ring: &KeyRing,
+        algorithm: Algorithm,
+        schedule: KeySchedule,
+        now: Timestamp,
+    ) -> Self {
         let keys: Vec<&Value> = ring
             .keys()
             .iter()
             .filter(|key| KeyRing::is_alive(key, schedule, now))
             .map(|key| key.json_web_key())
             .collect();
-        let seconds = ring.newest().map_or(0, |newest| {
+        let seconds = ring.newest_of(algorithm).map_or(0, |newest| {
             let next = newest.created_at().plus(schedule.update_interval).minus(schedule.overlap);
             (next.as_millis() - now.as_millis()).div_euclid(1000)
         });

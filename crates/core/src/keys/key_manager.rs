@@ -1,10 +1,4 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 
@@ -30,8 +24,8 @@ pub(crate) struct KeyManager {
     schedule: KeySchedule,
     wrapping_key: Option<WrappingKey>,
     ring: ArcSwap<KeyRing>,
-    renewal: async_lock::Mutex<()>,
-    last_reload: AtomicI64,
+    /// Whoever replaces the ring holds it. It keeps the time of the last reload.
+    renewal: async_lock::Mutex<Timestamp>,
 }
 
 impl KeyManager {
@@ -50,8 +44,7 @@ impl KeyManager {
             schedule: KeySchedule::from(policy),
             wrapping_key,
             ring: ArcSwap::from_pointee(KeyRing::new(0, Vec::new())),
-            renewal: async_lock::Mutex::new(()),
-            last_reload: AtomicI64::new(now.as_millis()),
+            renewal: async_lock::Mutex::new(now),
         };
         manager.replace_ring(&store.signing_keys(app).await?)?;
         manager.signing_key(store, random, now).await?;
@@ -67,7 +60,7 @@ impl KeyManager {
     }
 
     pub(crate) fn json_web_key_set(&self, now: Timestamp) -> JsonWebKeySet {
-        JsonWebKeySet::of(&self.ring(), self.schedule, now)
+        JsonWebKeySet::of(&self.ring(), self.algorithm, self.schedule, now)
     }
 
     /// The key to sign with now. Makes the next key first when that is due, which is the only
@@ -90,21 +83,24 @@ impl KeyManager {
             .ok_or_else(|| GeneralError::Cryptography("choosing a signing key").into())
     }
 
-    /// Reads the keys again, for a key id that is not known here. Says whether it did.
-    pub(crate) async fn reload<S: Store>(&self, store: &S, now: Timestamp) -> Result<bool, Error> {
-        let last = self.last_reload.load(Ordering::Relaxed);
+    /// Reads the keys again, for a key id that the ring of this generation does not have. Says
+    /// whether the keys were read since.
+    pub(crate) async fn reload<S: Store>(
+        &self,
+        store: &S,
+        generation: u64,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let mut last_reload = self.renewal.lock().await;
+        if self.ring().generation() != generation {
+            // Another request was waited for that had the same question.
+            return Ok(true);
+        }
         // A clock that was set back must not stop reloading for ever.
-        let cooling = (0..RELOAD_COOLDOWN.as_millis() as i64).contains(&(now.as_millis() - last));
-        let exchange = self.last_reload.compare_exchange(
-            last,
-            now.as_millis(),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        if cooling || exchange.is_err() {
+        if (*last_reload..last_reload.plus(RELOAD_COOLDOWN)).contains(&now) {
             return Ok(false);
         }
-        let _one_at_a_time = self.renewal.lock().await;
+        *last_reload = now;
         self.replace_ring(&store.signing_keys(&self.app).await?)?;
         Ok(true)
     }

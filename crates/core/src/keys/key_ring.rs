@@ -64,6 +64,11 @@ impl KeyRing {
         self.newest_first.iter().find(|key| key.key_id() == key_id)
     }
 
+    /// The newest key of this algorithm.
+    pub(crate) fn newest_of(&self, algorithm: Algorithm) -> Option<&Arc<SigningKey>> {
+        self.of_algorithm(algorithm).next()
+    }
+
     fn of_algorithm(&self, algorithm: Algorithm) -> impl Iterator<Item = &Arc<SigningKey>> {
         self.newest_first.iter().filter(move |key| key.algorithm() == algorithm)
     }
@@ -75,7 +80,7 @@ impl KeyRing {
         schedule: KeySchedule,
         now: Timestamp,
     ) -> bool {
-        self.of_algorithm(algorithm).next().is_none_or(|newest| {
+        self.newest_of(algorithm).is_none_or(|newest| {
             now.plus(schedule.overlap) > newest.created_at().plus(schedule.update_interval)
         })
     }
@@ -101,8 +106,13 @@ impl KeyRing {
         }
     }
 
+    /// The last moment at which `key` verifies.
+    pub(crate) fn retires_at(key: &SigningKey, schedule: KeySchedule) -> Timestamp {
+        key.created_at().plus(schedule.lifetime)
+    }
+
     /// Whether `key` still verifies.
     pub(crate) fn is_alive(key: &SigningKey, schedule: KeySchedule, now: Timestamp) -> bool {
-        key.created_at() >= now.minus(schedule.lifetime)
+        now <= Self::retires_at(key, schedule)
     }
 }

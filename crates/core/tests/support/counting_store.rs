@@ -36,7 +36,8 @@ pub(crate) enum Intent {
 
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
+pub(crate) enum Trouble {
+    None,
     /// Nothing is done.
     Fails,
     /// It is done, and nobody is told.
@@ -75,14 +76,17 @@ impl<S> CountingStore<S> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
     }
 
-    /// The next call that is not told otherwise yet fails, and does nothing.
-    pub(crate) fn fail_next_call(&self) {
-        self.state.lock().unwrap().troubles.push_back(Trouble::Fails);
+    /// What goes wrong with the next calls, one after the other.
+    pub(crate) fn set_troubles(&self, troubles: impl IntoIterator<Item = Trouble>) {
+        self.state.lock().unwrap().troubles = troubles.into_iter().collect();
     }
 
-    /// The next call that is not told otherwise yet is done, and its answer is an error.
+    pub(crate) fn fail_next_call(&self) {
+        self.set_troubles([Trouble::Fails]);
+    }
+
     pub(crate) fn lose_next_answer(&self) {
-        self.state.lock().unwrap().troubles.push_back(Trouble::LosesItsAnswer);
+        self.set_troubles([Trouble::LosesItsAnswer]);
     }
 
     /// Awaits `request` just before the next call of this intent. Several wait for one call each.
@@ -119,7 +123,7 @@ impl<S> CountingStore<S> {
                 answer.await?;
                 Err(lost())
             }
-            None => answer.await,
+            Some(Trouble::None) | None => answer.await,
         }
     }
 }

@@ -12,7 +12,6 @@ pub(crate) mod counting_store;
 pub(crate) mod forge;
 
 use std::{
-    fmt,
     ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
@@ -149,8 +148,8 @@ impl Deref for Engine {
 
 /// Why the answer is "unauthorised".
 #[track_caller]
-pub(crate) fn unauthorised<T: fmt::Debug>(result: Result<T, Error>) -> UnauthorisedReason {
-    match result.unwrap_err() {
+pub(crate) fn unauthorised<T>(result: Result<T, Error>) -> UnauthorisedReason {
+    match result.map(drop).unwrap_err() {
         Error::Unauthorised { reason } => reason,
         other => panic!("not unauthorised: {other}"),
     }
@@ -158,8 +157,8 @@ pub(crate) fn unauthorised<T: fmt::Debug>(result: Result<T, Error>) -> Unauthori
 
 /// Why the answer is "try refresh token".
 #[track_caller]
-pub(crate) fn try_refresh<T: fmt::Debug>(result: Result<T, Error>) -> TryRefreshReason {
-    match result.unwrap_err() {
+pub(crate) fn try_refresh<T>(result: Result<T, Error>) -> TryRefreshReason {
+    match result.map(drop).unwrap_err() {
         Error::TryRefreshToken { reason } => reason,
         other => panic!("not a refused access token: {other}"),
     }
@@ -167,8 +166,8 @@ pub(crate) fn try_refresh<T: fmt::Debug>(result: Result<T, Error>) -> TryRefresh
 
 /// What the fault is.
 #[track_caller]
-pub(crate) fn fault<T: fmt::Debug>(result: Result<T, Error>) -> GeneralError {
-    match result.unwrap_err() {
+pub(crate) fn fault<T>(result: Result<T, Error>) -> GeneralError {
+    match result.map(drop).unwrap_err() {
         Error::General(error) => error,
         other => panic!("not a fault: {other}"),
     }

@@ -24,7 +24,9 @@
 
   const REFRESH_TIMEOUT = 30_000; // a refresh that hangs would hold up every tab
   const LEASE = 35_000; // for browsers without locks: longer than a refresh can take
-  const SETTLE = 50; // what another tab wrote to localStorage shows up here a little later
+  // What another tab wrote to localStorage shows up here later, mostly within a few milliseconds.
+  const SETTLE = 50;
+  const SETTLE_SURELY = 500; // for where another tab has most likely written
 
   // Kept from now, so that an app may put sessile.fetch in the place of window.fetch.
   const plainFetch = window.fetch.bind(window);
@@ -82,6 +84,16 @@
     return response;
   }
 
+  // Whether `name` gets another value than `value` within this time.
+  async function changes(name, value, patience) {
+    const end = Date.now() + patience;
+    while (recall(name) === value) {
+      if (Date.now() >= end) return false;
+      await pause(10);
+    }
+    return true;
+  }
+
   async function refusal(response) {
     try {
       return (await response.clone().json()) ?? {};
@@ -93,9 +105,9 @@
   // What was known when a request was sent: if it has changed since, somebody has refreshed.
   const mark = () => ({ refreshed: recall("refreshed"), endings });
 
-  async function refreshUnlessDone(sent) {
-    if (recall("refreshed") === sent.refreshed) await pause(SETTLE);
-    if (recall("refreshed") !== sent.refreshed) return true;
+  async function refreshUnlessDone(sent, waited) {
+    const patience = waited ? SETTLE_SURELY : SETTLE;
+    if (await changes("refreshed", sent.refreshed, patience)) return true;
     const url = `${settings.origin}${settings.base}/session/refresh`;
     const signal = AbortSignal.timeout?.(REFRESH_TIMEOUT);
     const token = recall("anti-csrf");
@@ -108,23 +120,27 @@
     // Only 401 says that the session is over; a server in trouble says nothing about it.
     if (response.status !== 401) throw new Error(`the refresh was answered ${response.status}`);
     const { reason } = await refusal(response);
-    // A new anti-CSRF token meanwhile: another tab refreshed, or logged in, and it was slow to show.
-    if (reason === "anti_csrf_mismatch") await pause(SETTLE);
-    if (recall("anti-csrf") !== token) return refreshUnlessDone(sent);
+    // Another tab has refreshed or logged in, and its anti-CSRF token was slow to show up here.
+    const slowness = reason === "anti_csrf_mismatch" ? SETTLE_SURELY : 0;
+    if (await changes("anti-csrf", token, slowness)) return refreshUnlessDone(sent, false);
     endings += 1;
     keep("anti-csrf", null);
     window.dispatchEvent(new CustomEvent("sessile:ended", { detail: { reason } }));
     return false;
   }
 
-  // Runs `work` in one tab at a time.
+  // Runs `work` in one tab at a time, and tells it whether it had to wait for another tab.
   async function exclusively(work) {
+    const { locks } = navigator;
+    const name = "sessile.refresh";
     let begun = false;
+    const begin = (waited) => {
+      begun = true;
+      return work(waited);
+    };
     try {
-      return await navigator.locks.request("sessile.refresh", () => {
-        begun = true;
-        return work();
-      });
+      const done = await locks.request(name, { ifAvailable: true }, (lock) => lock && begin(false));
+      return done ?? (await locks.request(name, () => begin(true)));
     } catch (error) {
       if (begun) throw error;
       return underLease(work); // there are no locks over plain HTTP, or they are blocked
@@ -134,16 +150,18 @@
   // As good as localStorage allows: should two tabs get through, the server gives both the same.
   async function underLease(work) {
     const mine = String(Math.random());
+    let waited = false;
     for (;;) {
       const [owner, until] = (recall("lease") ?? "").split(" ");
       const left = Number(until) - Date.now();
       if (owner === mine) break;
       // Free, or left behind by a tab that was closed, or by a clock that was put back.
-      if (!(left > 0 && left <= LEASE)) keep("lease", `${mine} ${Date.now() + LEASE}`);
+      if (left > 0 && left <= LEASE) waited = true;
+      else keep("lease", `${mine} ${Date.now() + LEASE}`);
       await pause(SETTLE); // of tabs that wrote at once, the last one has it
     }
     try {
-      return await work();
+      return await work(waited);
     } finally {
       keep("lease", null);
     }
@@ -151,7 +169,7 @@
 
   async function refreshSince(sent) {
     if (endings !== sent.endings) return false;
-    flight ??= exclusively(() => refreshUnlessDone(sent)).finally(() => {
+    flight ??= exclusively((waited) => refreshUnlessDone(sent, waited)).finally(() => {
       flight = null;
     });
     return flight;
