@@ -26,14 +26,19 @@ pub enum Error {
     },
     /// A refresh token was used that had been replaced before. The session was ended, because
     /// thief and user cannot be told apart.
-    #[error("token theft detected: {kind}; session {session_handle} was ended")]
+    #[error("token theft detected in session {session_handle}: {kind}")]
     TokenTheftDetected {
-        /// The session that was ended.
+        /// The session.
         session_handle: SessionHandle,
         /// Whose session it was.
         user_id: String,
         /// How the theft showed.
         kind: TheftKind,
+        /// Whether the session was ended; under [`RotationPolicy::OnUse`] that is up to the
+        /// caller.
+        ///
+        /// [`RotationPolicy::OnUse`]: crate::policy::RotationPolicy::OnUse
+        session_ended: bool,
     },
     /// Everything else.
     #[error(transparent)]
@@ -113,12 +118,16 @@ reasons! {
         AntiCsrfMismatch => "anti_csrf_mismatch", "the anti-CSRF token is missing or does not match";
         /// The previous refresh token came after its grace period; the session was ended.
         LateRetry => "late_retry", "the previous refresh token was used after its grace period, and the session was ended";
+        /// A refresh token came that another retry had displaced; the session was ended.
+        OrphanedBranch => "orphaned_branch", "a refresh token was used that a later retry had displaced, and the session was ended";
         /// The request carried no refresh token.
         MissingRefreshToken => "refresh_token_missing", "the request carries no refresh token";
         /// The request carried no session at all.
         NoSession => "no_session", "the request carries no session";
         /// The refresh token cannot be read: it is damaged, or of another app or store.
         RefreshTokenInvalid => "refresh_token_invalid", "the refresh token cannot be read";
+        /// The access token belongs to a generation that was rotated out.
+        RotatedOut => "rotated_out", "the access token belongs to a generation that was rotated out";
         /// The session's time is over.
         SessionExpired => "session_expired", "the session has expired";
         /// The session was revoked, or never existed.
@@ -150,6 +159,8 @@ reasons! {
         /// The previous refresh token came after its grace period. Loss and replay look the same
         /// here, so this is a theft only where the policy says so.
         LateRetry => "late_retry", "the previous refresh token was used after its grace period";
+        /// A refresh token came that another retry within the grace period had displaced.
+        OrphanedBranch => "orphaned_branch", "a refresh token was used that a later retry had displaced";
         /// A refresh token came that is older than the previous one.
         Stale => "stale_refresh_token", "a refresh token was used that had been replaced long before";
     }
@@ -159,6 +170,12 @@ reasons! {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GeneralError {
+    /// An access token cannot be good for that long, or for no time.
+    #[error("accessTokenValidity must be greater than 0 and at most {limit} ms, the policy's")]
+    AccessTokenValidity {
+        /// The policy's validity, in milliseconds.
+        limit: u128,
+    },
     /// A policy or setting contradicts itself; the text says which and what to do.
     #[error("configuration: {0}")]
     Configuration(Cow<'static, str>),
@@ -224,6 +241,7 @@ impl GeneralError {
     /// A stable code, as [`Error::reason_code`] gives it.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::AccessTokenValidity { .. } => "access_token_validity",
             Self::Configuration(_) => "configuration",
             Self::CorruptRow { .. } => "corrupt_row",
             Self::Cryptography(_) => "cryptography",

@@ -32,7 +32,8 @@ pub enum EventKind {
     /// Its previous refresh token came once more within the grace period, and was given the same
     /// next one again.
     Reissued,
-    /// A replaced refresh token was used, and the session was ended for it.
+    /// A replaced refresh token was used. The session was ended for it, unless the policy leaves
+    /// that to who asked.
     TheftDetected {
         /// How the theft showed.
         kind: TheftKind,
@@ -55,12 +56,17 @@ pub enum RevocationReason {
     /// Its previous refresh token came after its grace period, and the policy does not call that
     /// a theft.
     LateRetry,
+    /// A refresh token came that another retry had displaced, and the policy does not call that a
+    /// theft.
+    OrphanedBranch,
     /// A login on the same client took its place.
     ReplacedByLogin,
     /// The application ended it.
     Requested,
     /// Its user signed out.
     SignedOut,
+    /// A theft was reported that had not ended it by itself.
+    TokenTheft,
 }
 
 impl RevocationReason {
@@ -70,9 +76,11 @@ impl RevocationReason {
             Self::AllOfUser => "all_of_user",
             Self::AllOthersOfUser => "all_others_of_user",
             Self::LateRetry => "late_retry",
+            Self::OrphanedBranch => "orphaned_branch",
             Self::ReplacedByLogin => "replaced_by_login",
             Self::Requested => "requested",
             Self::SignedOut => "signed_out",
+            Self::TokenTheft => "token_theft",
         }
     }
 }

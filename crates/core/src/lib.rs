@@ -51,7 +51,7 @@ pub mod random;
 pub mod rotation;
 pub mod store;
 
-pub use access_token::{ACCESS_TOKEN_COOKIE, COOKIE_LIMIT_BYTES};
+pub use access_token::{ACCESS_TOKEN_COOKIE, AccessTokenVersion, COOKIE_LIMIT_BYTES};
 pub use engine::{DataUpdate, Sessions, SessionsBuilder, VersionedData};
 pub use error::{Error, GeneralError, TheftKind, TryRefreshReason, UnauthorisedReason};
 pub use identifier::{AppId, InvalidIdentifier, SessionHandle, TenantId, TenantScope};
@@ -59,7 +59,8 @@ pub use json::{JsonObject, to_json_object};
 pub use keys::{Algorithm, JsonWebKeySet, UnknownAlgorithm, WrappingKey, WrappingKeyError};
 pub use secret::Secret;
 pub use service::{
-    AntiCsrf, NewSession, RefreshRequest, RegenerateRequest, SessionService, VerifyRequest,
+    AntiCsrf, IssueOptions, NewSession, RefreshRequest, RegenerateRequest, SessionService,
+    VerifyRequest,
 };
 pub use session::{
     IssuedSession, IssuedToken, RefreshTokenDescription, Regenerated, SessionInformation,

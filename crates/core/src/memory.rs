@@ -243,7 +243,8 @@ impl Store for MemoryStore {
                 app.remove(handle);
             }
             let keys = app.signing_keys.len();
-            app.signing_keys.retain(|key| key.created_at >= sweep.keys_created_before);
+            app.signing_keys
+                .retain(|key| key.is_static || key.created_at >= sweep.keys_created_before);
             Swept { sessions: expired.len(), keys: keys - app.signing_keys.len() }
         }))
     }

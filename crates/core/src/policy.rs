@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{error::GeneralError, keys::Algorithm};
+use crate::{access_token::AccessTokenVersion, error::GeneralError, keys::Algorithm};
 
 /// Lifetime of an access token: 1 hour.
 pub const ACCESS_TOKEN_VALIDITY: Duration = Duration::from_secs(3600);
@@ -31,6 +31,16 @@ pub enum RotationPolicy {
         /// How long after the rotation the previous token is still answered.
         grace: Duration,
     },
+    /// As SuperTokens' core does from CDI 5.6 on: within the grace period the previous token is
+    /// given a *new* next one each time, and the newest alone is good.
+    OnRefresh {
+        /// How long after the rotation the previous token is still answered.
+        grace: Duration,
+    },
+    /// As SuperTokens' core does up to CDI 5.5: the previous token is good until the next one, or
+    /// the access token that came with it, is used for the first time. A theft is reported, and
+    /// the session goes on: ending it is up to who asked.
+    OnUse,
 }
 
 impl Default for RotationPolicy {
@@ -62,6 +72,26 @@ pub enum Revocation {
     Immediate,
 }
 
+/// Which kind of signing key signs the access tokens of a session.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SigningKeyKind {
+    /// One that is replaced from time to time. Its key id begins with `d-`.
+    #[default]
+    Dynamic,
+    /// One that is never replaced. Its key id begins with `s-`.
+    Static,
+}
+
+/// The format of new refresh tokens. Both are read, whichever is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RefreshTokenFormat {
+    /// Sessile's own.
+    #[default]
+    Sessile,
+    /// That of SuperTokens' core, which can read it. It costs a PBKDF2 derivation for each token.
+    SuperTokens,
+}
+
 /// The rules by which sessions live. [`Policy::default`] has every default of this module.
 ///
 /// ```
@@ -75,7 +105,7 @@ pub enum Revocation {
 /// };
 /// assert!(policy.check().is_ok());
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// How long an access token is good for.
     pub access_token_validity: Duration,
@@ -91,6 +121,15 @@ pub struct Policy {
     pub revocation: Revocation,
     /// The algorithm of new signing keys. Keys of other algorithms go on verifying.
     pub algorithm: Algorithm,
+    /// The format of new access tokens. Regenerated ones keep theirs.
+    pub access_token_version: AccessTokenVersion,
+    /// The format of new refresh tokens.
+    pub refresh_token_format: RefreshTokenFormat,
+    /// Which kind of signing key signs for new sessions.
+    pub signing_key_kind: SigningKeyKind,
+    /// By how much of its validity an access token may be shorter, at random, so that those of
+    /// many sessions do not end at once: 0 to 0.25, 0 for not at all.
+    pub access_token_validity_jitter: f64,
     /// How long after one signing key the next is made.
     pub signing_key_update_interval: Duration,
     /// How long a signing key is published before it signs.
@@ -112,6 +151,10 @@ impl Default for Policy {
             late_retry: LateRetry::default(),
             revocation: Revocation::default(),
             algorithm: Algorithm::default(),
+            access_token_version: AccessTokenVersion::default(),
+            refresh_token_format: RefreshTokenFormat::default(),
+            signing_key_kind: SigningKeyKind::default(),
+            access_token_validity_jitter: 0.0,
             signing_key_update_interval: SIGNING_KEY_UPDATE_INTERVAL,
             signing_key_overlap: SIGNING_KEY_OVERLAP,
             verified_token_memory: VERIFIED_TOKEN_MEMORY,
@@ -134,6 +177,12 @@ impl Policy {
             "absolute_lifetime must not be shorter than access_token_validity"
         } else if self.signing_key_overlap > self.signing_key_update_interval / 2 {
             "signing_key_overlap must not be longer than half of signing_key_update_interval"
+        } else if !(0.0..=0.25).contains(&self.access_token_validity_jitter) {
+            "access_token_validity_jitter must be between 0 and 0.25"
+        } else if self.access_token_version == AccessTokenVersion::V2
+            && self.algorithm != Algorithm::Rs256
+        {
+            "access_token_version V2 needs the algorithm RS256"
         } else {
             return Ok(());
         };

@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 
 use aws_lc_rs::digest;
 
-use crate::{clock::Timestamp, store::SessionRecord};
+use crate::{clock::Timestamp, policy::RotationPolicy, store::SessionRecord};
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
@@ -96,6 +96,8 @@ pub struct RotationChange {
     pub sealed_child: Option<Vec<u8>>,
     /// What moves on with it; `None` leaves previous token, time of rotation and expiry alone.
     pub advance: Option<Advance>,
+    /// Whether a static key signs from now on; `None` leaves that alone.
+    pub use_static_key: Option<bool>,
 }
 
 /// The part of a rotation that moves the session on in time.
@@ -118,6 +120,9 @@ impl RotationChange {
             row.previous_refresh_token_hash = Some(advance.previous);
             row.rotated_at = Some(advance.rotated_at);
             row.expires_at = advance.expires_at.min(row.ends_at);
+        }
+        if let Some(use_static_key) = self.use_static_key {
+            row.use_static_key = use_static_key;
         }
     }
 }
@@ -178,8 +183,33 @@ pub fn propose(
                 rotated_at: now,
                 expires_at: now.plus(refresh_token_validity),
             }),
+            use_static_key: None,
         },
     }
+}
+
+/// The presented token, or the access token of the same generation, was used: under
+/// [`RotationPolicy::OnUse`] that makes its generation current in place of its parent's.
+pub fn propose_promotion(
+    used: &PresentedToken,
+    refresh_token_validity: Duration,
+    alive_at: Timestamp,
+    now: Timestamp,
+) -> Option<Rotation> {
+    let parent = used.parent?;
+    Some(Rotation {
+        guard: RotationGuard { current: parent, or_current: None, previous: None, alive_at },
+        change: RotationChange {
+            current: used.hash,
+            sealed_child: None,
+            advance: Some(Advance {
+                previous: parent,
+                rotated_at: now,
+                expires_at: now.plus(refresh_token_validity),
+            }),
+            use_static_key: None,
+        },
+    })
 }
 
 /// What to do with a presented token, seen beside the row that is there.
@@ -191,9 +221,21 @@ pub enum Judgement {
     /// The token is the previous one, and its grace period lasts: re-issue the sealed child if it
     /// is there and current, or else rotate as [`replace_child`] says.
     WithinGrace,
+    /// The grace period lasts, and the token is the previous one or a displaced child of it:
+    /// rotate as [`replace_child`] says.
+    ReplaceChild,
+    /// The token is current, and stays so until its child is used: hand out a child, and write
+    /// nothing.
+    HandOut,
+    /// The token is a child of the current one: make it current as [`propose_promotion`] says,
+    /// and judge again.
+    Promote,
     /// The token is the previous one, and its grace period is over: the session ends.
     LateRetry,
-    /// The token is older than the previous one: the session ends, as a theft.
+    /// The token is a child of the previous one that another child displaced: the session ends.
+    OrphanedBranch,
+    /// The token is older than the previous one: the session ends, as a theft. Under
+    /// [`RotationPolicy::OnUse`] every token that is neither current nor its child.
     Stale,
     /// The session's time was over before.
     Expired,
@@ -203,19 +245,40 @@ pub enum Judgement {
 pub fn judge(
     presented: &PresentedToken,
     row: &SessionRecord,
-    grace: Duration,
+    policy: RotationPolicy,
     now: Timestamp,
 ) -> Judgement {
-    let current = row.refresh_token_hash;
     if row.expires_at < now {
-        Judgement::Expired
-    } else if presented.hash == current || presented.parent == Some(current) {
-        Judgement::Rotate
-    } else if row.previous_refresh_token_hash == Some(presented.hash) {
-        match row.rotated_at {
-            Some(rotated_at) if now <= rotated_at.plus(grace) => Judgement::WithinGrace,
-            _ => Judgement::LateRetry,
+        return Judgement::Expired;
+    }
+    let is_current = presented.hash == row.refresh_token_hash;
+    let is_child_of_current = presented.parent == Some(row.refresh_token_hash);
+    let (grace, idempotent) = match policy {
+        RotationPolicy::OnUse => {
+            return if is_current {
+                Judgement::HandOut
+            } else if is_child_of_current {
+                Judgement::Promote
+            } else {
+                Judgement::Stale
+            };
         }
+        RotationPolicy::Idempotent { grace } => (grace, true),
+        RotationPolicy::OnRefresh { grace } => (grace, false),
+    };
+    let previous = row.previous_refresh_token_hash;
+    let within_grace = row.rotated_at.is_some_and(|rotated_at| now <= rotated_at.plus(grace));
+    if is_current || is_child_of_current {
+        Judgement::Rotate
+    } else if previous == Some(presented.hash) {
+        match (within_grace, idempotent) {
+            (true, true) => Judgement::WithinGrace,
+            (true, false) => Judgement::ReplaceChild,
+            (false, _) => Judgement::LateRetry,
+        }
+    } else if previous.is_some() && presented.parent == previous {
+        // An honest client whose token another retry displaced looks like this too.
+        if within_grace && idempotent { Judgement::ReplaceChild } else { Judgement::OrphanedBranch }
     } else {
         Judgement::Stale
     }
@@ -223,23 +286,19 @@ pub fn judge(
 
 /// Within the grace period, where the child that the row keeps cannot be re-issued: the new child
 /// takes its place, if nothing has moved since `row` was read. The window does not move.
-pub fn replace_child(
-    presented: &PresentedToken,
-    row: &SessionRecord,
-    child: Child,
-    now: Timestamp,
-) -> Rotation {
+pub fn replace_child(row: &SessionRecord, child: Child, now: Timestamp) -> Rotation {
     Rotation {
         guard: RotationGuard {
             current: row.refresh_token_hash,
             or_current: None,
-            previous: Some(presented.hash),
+            previous: row.previous_refresh_token_hash,
             alive_at: now,
         },
         change: RotationChange {
             current: child.hash,
             sealed_child: Some(child.sealed),
             advance: None,
+            use_static_key: None,
         },
     }
 }

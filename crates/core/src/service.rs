@@ -1,15 +1,16 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::{
+    access_token::AccessTokenVersion,
     error::{Error, GeneralError},
     event::RevocationReason,
     identifier::{SessionHandle, TenantId, TenantScope},
     json::{JsonObject, to_json_object},
     keys::JsonWebKeySet,
-    policy::Revocation,
+    policy::{Revocation, RotationPolicy, SigningKeyKind},
     session::{
         IssuedSession, RefreshTokenDescription, Regenerated, SessionInformation, VerifiedSession,
     },
@@ -35,6 +36,19 @@ pub struct NewSession {
     pub(crate) session_data: Result<JsonObject, GeneralError>,
     pub(crate) client_label: Option<String>,
     pub(crate) anti_csrf_token: bool,
+    pub(crate) issue: IssueOptions,
+}
+
+/// How new tokens differ from what the policy says; nothing where nothing is said.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct IssueOptions {
+    /// The format of the access token.
+    pub access_token_version: Option<AccessTokenVersion>,
+    /// Which kind of signing key signs, from now on.
+    pub signing_key_kind: Option<SigningKeyKind>,
+    /// How long the access token is good for: more than zero, and not longer than the policy's
+    /// validity. The next refresh starts from the policy again.
+    pub access_token_validity: Option<Duration>,
 }
 
 impl NewSession {
@@ -50,6 +64,7 @@ impl NewSession {
             session_data: Ok(JsonObject::new()),
             client_label: None,
             anti_csrf_token: false,
+            issue: IssueOptions::default(),
         }
     }
 
@@ -77,6 +92,12 @@ impl NewSession {
     /// The tenant of its user; `public` where nothing is said.
     pub fn tenant(mut self, tenant: TenantId) -> Self {
         self.tenant = tenant;
+        self
+    }
+
+    /// How its first tokens differ from what the policy says.
+    pub fn issue(mut self, options: IssueOptions) -> Self {
+        self.issue = options;
         self
     }
 
@@ -116,12 +137,14 @@ pub struct VerifyRequest<'a> {
     pub anti_csrf: AntiCsrf<'a>,
     /// How soon a revocation must hold; the policy's choice where nothing is said.
     pub revocation: Option<Revocation>,
+    /// The rotation policy that this request follows; the policy's choice where nothing is said.
+    pub rotation: Option<RotationPolicy>,
 }
 
 impl<'a> VerifyRequest<'a> {
     /// Verifies `access_token` as the policy says, without an anti-CSRF check.
     pub const fn new(access_token: &'a str) -> Self {
-        Self { access_token, anti_csrf: AntiCsrf::Unchecked, revocation: None }
+        Self { access_token, anti_csrf: AntiCsrf::Unchecked, revocation: None, rotation: None }
     }
 }
 
@@ -145,11 +168,22 @@ pub struct RefreshRequest<'a> {
     pub anti_csrf: AntiCsrf<'a>,
     /// Whether the next pair comes with an anti-CSRF token.
     pub new_anti_csrf_token: bool,
+    /// The rotation policy that this request follows; the policy's choice where nothing is said.
+    /// A session may follow another one with every request.
+    pub rotation: Option<RotationPolicy>,
+    /// How the next pair differs from what the policy says.
+    pub issue: IssueOptions,
 }
 
 impl<'a> From<&'a str> for RefreshRequest<'a> {
     fn from(refresh_token: &'a str) -> Self {
-        Self { refresh_token, anti_csrf: AntiCsrf::Unchecked, new_anti_csrf_token: false }
+        Self {
+            refresh_token,
+            anti_csrf: AntiCsrf::Unchecked,
+            new_anti_csrf_token: false,
+            rotation: None,
+            issue: IssueOptions::default(),
+        }
     }
 }
 
@@ -188,12 +222,14 @@ pub trait SessionService: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`GeneralError::ProtectedClaim`], [`GeneralError::PayloadTooLarge`],
-    /// [`GeneralError::NotAnObject`] and [`GeneralError::UserId`] refuse what cannot be kept;
+    /// [`GeneralError::NotAnObject`], [`GeneralError::AccessTokenValidity`] and
+    /// [`GeneralError::UserId`] refuse what cannot be kept;
     /// nothing is created then.
     async fn create_session(&self, new: NewSession) -> Result<IssuedSession, Error>;
 
     /// Verifies an access token. No store call under [`Revocation::AtExpiry`], one under
-    /// [`Revocation::Immediate`].
+    /// [`Revocation::Immediate`]. Under [`RotationPolicy::OnUse`] the first use of a token after
+    /// a refresh is one more, and gives a token to replace it.
     ///
     /// # Errors
     /// [`Error::TryRefreshToken`] when the token is not good; [`Error::Unauthorised`] when its

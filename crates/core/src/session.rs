@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    access_token::AccessToken,
+    access_token::{AccessToken, AccessTokenVersion},
     clock::Timestamp,
     error::GeneralError,
     identifier::{SessionHandle, TenantId},
@@ -17,27 +17,37 @@ use crate::{
 ///
 /// Reading it asks nobody. Clones are cheap.
 #[derive(Clone, Debug)]
-pub struct VerifiedSession(pub(crate) Arc<AccessToken>);
+pub struct VerifiedSession {
+    pub(crate) token: Arc<AccessToken>,
+    pub(crate) replacement: Option<Arc<IssuedToken>>,
+    pub(crate) payload_update_available: Option<bool>,
+}
+
+impl From<Arc<AccessToken>> for VerifiedSession {
+    fn from(token: Arc<AccessToken>) -> Self {
+        Self { token, replacement: None, payload_update_available: None }
+    }
+}
 
 impl VerifiedSession {
     /// The session's name.
     pub fn handle(&self) -> &SessionHandle {
-        &self.0.handle
+        &self.token.handle
     }
 
     /// Whose session it is.
     pub fn user_id(&self) -> &str {
-        &self.0.user_id
+        &self.token.user_id
     }
 
     /// The tenant of its user.
     pub fn tenant(&self) -> &TenantId {
-        &self.0.tenant
+        &self.token.tenant
     }
 
     /// The payload.
     pub fn jwt_payload(&self) -> &JsonObject {
-        &self.0.jwt_payload
+        &self.token.jwt_payload
     }
 
     /// The payload as a type of the application's.
@@ -45,41 +55,52 @@ impl VerifiedSession {
     /// # Errors
     /// [`GeneralError::Deserialise`] when it has another shape.
     pub fn jwt_payload_as<T: DeserializeOwned>(&self) -> Result<T, GeneralError> {
-        from_object(self.0.jwt_payload.clone())
+        from_object(self.token.jwt_payload.clone())
     }
 
     /// The anti-CSRF token that belongs to the access token, where there is one.
     pub fn anti_csrf_token(&self) -> Option<&str> {
-        self.0.anti_csrf_token.as_deref()
+        self.token.anti_csrf_token.as_deref()
     }
 
     /// When the access token was signed, in whole seconds.
     pub fn issued_at(&self) -> Timestamp {
-        self.0.issued_at
+        self.token.issued_at
     }
 
     /// When the access token ends, in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
-        self.0.expires_at
+        self.token.expires_at
     }
 
     /// All claims of the access token, the payload's among them: what a `front-token` carries.
     pub fn claims(&self) -> JsonObject {
-        let token = &*self.0;
-        let mut claims = token.jwt_payload.clone();
-        let own = [
-            ("sub", Value::from(token.user_id.as_str())),
-            ("exp", Value::from(token.expires_at.as_seconds())),
-            ("iat", Value::from(token.issued_at.as_seconds())),
-            ("sessionHandle", Value::from(token.handle.as_str())),
-            ("refreshTokenHash1", Value::from(token.refresh_token_inner_hash.as_str())),
-            ("parentRefreshTokenHash1", Value::Null),
-            ("antiCsrfToken", Value::from(token.anti_csrf_token.as_deref())),
-            ("tId", Value::from(token.tenant.as_str())),
-            ("rsub", Value::from(token.user_id.as_str())),
-        ];
-        claims.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        claims
+        self.token.claims()
+    }
+
+    /// The account that logged in; the same as the user where no accounts are linked.
+    pub fn recipe_user_id(&self) -> &str {
+        &self.token.recipe_user_id
+    }
+
+    /// The format of the access token.
+    pub fn access_token_version(&self) -> AccessTokenVersion {
+        self.token.version
+    }
+
+    /// The access token that replaces the one that was verified, and that this session is read
+    /// from; only where it was the first use after a refresh under
+    /// [`RotationPolicy::OnUse`](crate::policy::RotationPolicy::OnUse), or the stored payload is
+    /// another one there.
+    pub fn new_access_token(&self) -> Option<&IssuedToken> {
+        self.replacement.as_deref()
+    }
+
+    /// Whether the stored payload is another one than the token's; known under
+    /// [`RotationPolicy::OnRefresh`](crate::policy::RotationPolicy::OnRefresh) where the store was
+    /// asked.
+    pub fn payload_update_available(&self) -> Option<bool> {
+        self.payload_update_available
     }
 }
 
@@ -139,8 +160,8 @@ pub struct Regenerated {
 pub struct RefreshTokenDescription {
     /// The session that it belongs to.
     pub handle: SessionHandle,
-    /// When it was made.
-    pub created_at: Timestamp,
+    /// When it was made; `None` where its format does not say.
+    pub created_at: Option<Timestamp>,
 }
 
 /// All that is known of a session.

@@ -40,6 +40,8 @@ pub struct SessionRecord {
     pub ends_at: Timestamp,
     /// What the application calls the client, its device for instance.
     pub client_label: Option<String>,
+    /// Whether a static key signs its access tokens.
+    pub use_static_key: bool,
 }
 
 impl SessionRecord {
@@ -107,6 +109,8 @@ pub struct StoredSigningKey {
     pub created_at: Timestamp,
     /// The key itself, as text, wrapped or plain.
     pub material: String,
+    /// Whether it is never replaced; a sweep leaves it alone.
+    pub is_static: bool,
 }
 
 impl fmt::Debug for StoredSigningKey {
@@ -125,7 +129,7 @@ impl fmt::Debug for StoredSigningKey {
 pub struct Sweep {
     /// Sessions that expired before this moment go.
     pub sessions_expired_before: Timestamp,
-    /// Signing keys that were made before this moment go.
+    /// Signing keys that were made before this moment go, unless they are static.
     pub keys_created_before: Timestamp,
     /// At most this many sessions go in one call.
     pub limit: usize,

@@ -204,7 +204,7 @@ async fn however_many_replays_come_at_once_one_ends_the_session() {
             let (mut ended, mut not_found) = (0, 0);
             for answer in refresh_at_once(&engine, refresh_token(&first), 16).await {
                 match answer.map(drop).unwrap_err() {
-                    Error::TokenTheftDetected { kind, user_id, session_handle } => {
+                    Error::TokenTheftDetected { kind, user_id, session_handle, .. } => {
                         let expected =
                             if is_stale { TheftKind::Stale } else { TheftKind::LateRetry };
                         assert_eq!(kind, expected);
@@ -340,9 +340,9 @@ async fn a_wrong_anti_csrf_token_changes_nothing() {
     engine.take_events();
     let refresh = async |issued: &IssuedSession, anti_csrf| {
         let request = RefreshRequest {
-            refresh_token: refresh_token(issued),
             anti_csrf,
             new_anti_csrf_token: true,
+            ..RefreshRequest::from(refresh_token(issued))
         };
         engine.refresh(request).await
     };

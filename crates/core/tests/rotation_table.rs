@@ -18,7 +18,7 @@ use sessile_core::{
     AntiCsrf, Error, IssuedSession, NewSession, RefreshRequest, SessionService,
     clock::Timestamp,
     event::EventKind,
-    policy::{LateRetry, Policy},
+    policy::{LateRetry, Policy, RotationPolicy},
     rotation::{self, Child, Judgement, PresentedToken, TokenHash},
     store::SessionRecord,
 };
@@ -92,9 +92,9 @@ struct Scene {
 
 fn request<'a>(text: &'a str, anti_csrf_token: Option<&'a str>) -> RefreshRequest<'a> {
     RefreshRequest {
-        refresh_token: text,
         anti_csrf: AntiCsrf::Token(anti_csrf_token),
         new_anti_csrf_token: true,
+        ..RefreshRequest::from(text)
     }
 }
 
@@ -255,7 +255,8 @@ impl Held {
             hash: stored_hash(refresh_token(&self.issued)),
             parent: self.parent.as_deref().map(stored_hash),
         };
-        let judgement = rotation::judge(&presented, row, GRACE, now);
+        let judgement =
+            rotation::judge(&presented, row, RotationPolicy::Idempotent { grace: GRACE }, now);
         let proposal = rotation::propose(&presented, child(), REFRESH_TOKEN_VALIDITY, now);
         assert_eq!(
             proposal.guard.holds(row),
@@ -271,7 +272,7 @@ impl Held {
 
 /// A replacement within the window is right for this row, and for none that has moved since.
 fn check_replacement(presented: &PresentedToken, row: &SessionRecord, now: Timestamp) {
-    let guard = rotation::replace_child(presented, row, child(), now).guard;
+    let guard = rotation::replace_child(row, child(), now).guard;
     assert!(guard.holds(row));
     let other = TokenHash::from_bytes([9; 32]);
     for moved in [
@@ -325,7 +326,8 @@ fn describe_error(
 ) -> String {
     let what = match error {
         Error::Unauthorised { reason } => format!("unauthorised `{}`", reason.code()),
-        Error::TokenTheftDetected { kind, user_id, session_handle } => {
+        Error::TokenTheftDetected { kind, user_id, session_handle, session_ended } => {
+            assert!(session_ended);
             assert_eq!(user_id, "alice");
             assert_eq!(Some(session_handle), before.map(|row| &row.handle));
             format!("theft `{}`", kind.code())

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &["
         expires_at INTEGER NOT NULL,
         ends_at INTEGER NOT NULL,
         client_label TEXT,
+        use_static_key INTEGER NOT NULL,
         jwt_payload TEXT NOT NULL,
         session_data TEXT NOT NULL,
         PRIMARY KEY (app_id, handle)
@@ -41,6 +42,7 @@ const MIGRATIONS: &[&str] = &["
         algorithm TEXT NOT NULL,
         created_at INTEGER NOT NULL,
         material TEXT NOT NULL,
+        is_static INTEGER NOT NULL,
         UNIQUE (app_id, key_id)
     ) STRICT;
 

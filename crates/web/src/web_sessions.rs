@@ -100,10 +100,17 @@ impl WebSessions {
         let result = self.verify_offered(head, &offered, checked, requirements.revocation).await;
         match result {
             Ok((verified, text)) => {
+                let access_token = match verified.new_access_token() {
+                    Some(new) => {
+                        response.set_access_token(&verified, new, offered.transfer);
+                        new.token.clone()
+                    }
+                    None => Secret::new(text.to_owned()),
+                };
                 if offered.duplicated {
                     response.heal_access_token(&verified, text);
                 }
-                Ok(Some(self.session(verified, Secret::new(text.to_owned()), &offered, response)))
+                Ok(Some(self.session(verified, access_token, &offered, response)))
             }
             Err(Error::TryRefreshToken { reason })
                 if reason != TryRefreshReason::AntiCsrfMismatch
@@ -294,7 +301,8 @@ impl WebSessions {
         let mut best: Option<(VerifiedSession, &'a str)> = None;
         let mut refused = None;
         for access_token in offered.values.iter().copied() {
-            let request = VerifyRequest { access_token, anti_csrf, revocation };
+            let request =
+                VerifyRequest { anti_csrf, revocation, ..VerifyRequest::new(access_token) };
             match self.service.verify(request).await {
                 Ok(verified) => {
                     let newer = best.as_ref().is_none_or(|(best, _)| {
@@ -370,7 +378,11 @@ impl WebSessions {
             UnauthorisedReason::RefreshTokenInvalid
         });
         for refresh_token in self.newest_of_each_session(tokens).await {
-            let request = RefreshRequest { refresh_token, anti_csrf, new_anti_csrf_token };
+            let request = RefreshRequest {
+                anti_csrf,
+                new_anti_csrf_token,
+                ..RefreshRequest::from(refresh_token)
+            };
             match self.service.refresh(request).await {
                 Ok(issued) => return Ok(self.hand_out(issued, transfer, response)),
                 // Another session's token beside it may still be good.
@@ -380,6 +392,10 @@ impl WebSessions {
                     break;
                 }
             }
+        }
+        if let Error::TokenTheftDetected { session_handle, session_ended: false, .. } = &refused {
+            let handles = std::slice::from_ref(session_handle);
+            self.service.revoke_sessions(handles, RevocationReason::TokenTheft).await?;
         }
         let clears = match &refused {
             Error::General(_) => false,

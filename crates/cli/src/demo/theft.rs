@@ -44,7 +44,7 @@ pub(super) async fn replay(
     };
     let answer = match request.refresh(token.expose().into()).await {
         Ok(_) => json!({ "outcome": "the thief was served", "reason": null }),
-        Err(Error::TokenTheftDetected { session_handle, user_id, kind }) => json!({
+        Err(Error::TokenTheftDetected { session_handle, user_id, kind, .. }) => json!({
             "outcome": "token theft detected",
             "reason": kind.code(),
             "sessionHandle": session_handle.as_str(),

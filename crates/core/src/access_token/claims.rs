@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::{AccessTokenVersion, legacy};
 use crate::{
     clock::Timestamp,
     error::GeneralError,
@@ -12,26 +13,18 @@ use crate::{
     keys::SigningKey,
 };
 
-/// The claims that a V5 token must have, and that a payload must not.
-const PROTECTED_CLAIMS: [&str; 9] = [
-    "sub",
-    "exp",
-    "iat",
-    "sessionHandle",
-    "refreshTokenHash1",
-    "parentRefreshTokenHash1",
-    "antiCsrfToken",
-    "tId",
-    "rsub",
-];
-
 /// What an access token says.
 #[derive(Clone)]
 pub(crate) struct AccessToken {
+    pub(crate) version: AccessTokenVersion,
     pub(crate) handle: SessionHandle,
+    /// The user, and the account that logged in; another one where accounts are linked.
     pub(crate) user_id: String,
+    pub(crate) recipe_user_id: String,
     pub(crate) tenant: TenantId,
     pub(crate) refresh_token_inner_hash: String,
+    /// Of the token that its refresh token was made from, until its generation is current.
+    pub(crate) parent_refresh_token_inner_hash: Option<String>,
     pub(crate) anti_csrf_token: Option<String>,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
@@ -62,35 +55,76 @@ struct Claims<'a> {
     refresh_token_hash1: &'a str,
     parent_refresh_token_hash1: Option<&'a str>,
     anti_csrf_token: Option<&'a str>,
-    #[serde(rename = "tId")]
-    tenant_id: &'a str,
-    rsub: &'a str,
+    #[serde(rename = "tId", skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rsub: Option<&'a str>,
     #[serde(flatten)]
     payload: &'a JsonObject,
 }
 
 impl AccessToken {
     fn claims_text(&self) -> Result<Vec<u8>, GeneralError> {
+        if self.version == AccessTokenVersion::V2 {
+            return legacy::claims_text(self);
+        }
         serde_json::to_vec(&Claims {
             sub: &self.user_id,
             exp: self.expires_at.as_seconds(),
             iat: self.issued_at.as_seconds(),
             session_handle: self.handle.as_str(),
             refresh_token_hash1: &self.refresh_token_inner_hash,
-            parent_refresh_token_hash1: None,
+            parent_refresh_token_hash1: self.parent_refresh_token_inner_hash.as_deref(),
             anti_csrf_token: self.anti_csrf_token.as_deref(),
-            tenant_id: self.tenant.as_str(),
-            rsub: &self.user_id,
+            tenant_id: (self.version >= AccessTokenVersion::V4).then(|| self.tenant.as_str()),
+            rsub: (self.version >= AccessTokenVersion::V5).then_some(&self.recipe_user_id),
             payload: &self.jwt_payload,
         })
         .map_err(GeneralError::Serialise)
     }
 
+    /// All claims, as a reader of the token sees them.
+    pub(crate) fn claims(&self) -> JsonObject {
+        let mut claims = self.jwt_payload.clone();
+        if self.version == AccessTokenVersion::V2 {
+            return claims;
+        }
+        let own = [
+            ("sub", Value::from(self.user_id.as_str())),
+            ("exp", Value::from(self.expires_at.as_seconds())),
+            ("iat", Value::from(self.issued_at.as_seconds())),
+            ("sessionHandle", Value::from(self.handle.as_str())),
+            ("refreshTokenHash1", Value::from(self.refresh_token_inner_hash.as_str())),
+            (
+                "parentRefreshTokenHash1",
+                Value::from(self.parent_refresh_token_inner_hash.as_deref()),
+            ),
+            ("antiCsrfToken", Value::from(self.anti_csrf_token.as_deref())),
+            ("tId", Value::from(self.tenant.as_str())),
+            ("rsub", Value::from(self.recipe_user_id.as_str())),
+        ];
+        let number = self.version.protected_claims().len();
+        claims.extend(own.into_iter().take(number).map(|(name, value)| (name.to_owned(), value)));
+        claims
+    }
+
+    /// A moment as tokens of this version carry it.
+    pub(crate) fn precision(version: AccessTokenVersion, moment: Timestamp) -> Timestamp {
+        match version {
+            AccessTokenVersion::V2 => moment,
+            _ => moment.floor_to_second(),
+        }
+    }
+
     /// The signed token.
     pub(crate) fn sign(&self, key: &SigningKey) -> Result<String, GeneralError> {
+        if self.version == AccessTokenVersion::V2 {
+            return legacy::sign(self, key);
+        }
         let claims = self.claims_text()?;
-        let mut token = String::with_capacity(encoded_length(key, claims.len()));
-        token.push_str(key.encoded_header());
+        let header = key.encoded_header(self.version);
+        let mut token = String::with_capacity(encoded_length(key, header, claims.len()));
+        token.push_str(header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let signature = key.sign(token.as_bytes())?;
@@ -101,36 +135,50 @@ impl AccessToken {
 
     /// How long the token will be when `key` signs it, in bytes.
     pub(crate) fn length(&self, key: &SigningKey) -> Result<usize, GeneralError> {
-        Ok(encoded_length(key, self.claims_text()?.len()))
+        let claims = self.claims_text()?.len();
+        Ok(match self.version {
+            AccessTokenVersion::V2 => legacy::encoded_length(claims),
+            version => encoded_length(key, key.encoded_header(version), claims),
+        })
     }
 
     /// Reads the claims of a token whose signature is good; `None` if one is missing or of the
     /// wrong type.
-    pub(crate) fn from_claims(mut claims: JsonObject) -> Option<Self> {
+    pub(crate) fn from_claims(version: AccessTokenVersion, mut claims: JsonObject) -> Option<Self> {
         let mut text = |name: &str| match claims.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
         let handle = SessionHandle::new(&text("sessionHandle")?);
         let user_id = text("sub")?;
-        let recipe_user_id = text("rsub")?;
-        let tenant = text("tId")?.parse().ok()?;
+        // What a version does not know is the payload's.
+        let recipe_user_id = match version {
+            AccessTokenVersion::V5 => text("rsub")?,
+            _ => user_id.clone(),
+        };
+        let tenant = match version {
+            AccessTokenVersion::V4 | AccessTokenVersion::V5 => text("tId")?.parse().ok()?,
+            _ => TenantId::default(),
+        };
         let refresh_token_inner_hash = text("refreshTokenHash1")?;
         let mut optional_text = |name: &str| match claims.remove(name) {
             Some(Value::String(text)) => Some(Some(text)),
             Some(Value::Null) => Some(None),
             _ => None,
         };
-        optional_text("parentRefreshTokenHash1")?;
+        let parent_refresh_token_inner_hash = optional_text("parentRefreshTokenHash1")?;
         let anti_csrf_token = optional_text("antiCsrfToken")?;
         let mut seconds = |name: &str| claims.remove(name)?.as_i64().map(Timestamp::from_seconds);
         let expires_at = seconds("exp")?;
         let issued_at = seconds("iat")?;
-        (user_id == recipe_user_id).then_some(Self {
+        Some(Self {
+            version,
             handle,
             user_id,
+            recipe_user_id,
             tenant,
             refresh_token_inner_hash,
+            parent_refresh_token_inner_hash,
             anti_csrf_token,
             issued_at,
             expires_at,
@@ -140,14 +188,18 @@ impl AccessToken {
 }
 
 /// The length of a token with that many bytes of claims, signed by `key`.
-fn encoded_length(key: &SigningKey, claims: usize) -> usize {
+fn encoded_length(key: &SigningKey, header: &str, claims: usize) -> usize {
     let claims = (claims * 4).div_ceil(3);
-    key.encoded_header().len() + 1 + claims + 1 + key.algorithm().signature_length()
+    header.len() + 1 + claims + 1 + key.algorithm().signature_length()
 }
 
-/// Whether a payload leaves the token's own claims alone.
-pub(crate) fn check_payload(payload: &JsonObject) -> Result<(), GeneralError> {
-    match PROTECTED_CLAIMS.into_iter().find(|claim| payload.contains_key(*claim)) {
+/// Whether a payload leaves the own claims of such a token alone.
+pub(crate) fn check_payload(
+    version: AccessTokenVersion,
+    payload: &JsonObject,
+) -> Result<(), GeneralError> {
+    let mut claims = version.protected_claims().iter();
+    match claims.find(|claim| payload.contains_key(**claim)) {
         Some(claim) => Err(GeneralError::ProtectedClaim { claim }),
         None => Ok(()),
     }

@@ -1,13 +1,17 @@
-//! Access tokens: SuperTokens' format V5, a JWT (RFC 7519) whose claims are the session's and, at
-//! the top level beside them, the payload's.
+//! Access tokens in SuperTokens' formats V2 to V5: a JWT (RFC 7519) from V3 on, whose claims are
+//! the session's and, at the top level beside them, the payload's; V2 is older and has its own
+//! encoding.
 
 mod claims;
+mod legacy;
 mod read;
 mod verified_cache;
+mod version;
 
 pub(crate) use claims::{AccessToken, check_payload};
 pub(crate) use read::{MAXIMUM_LENGTH, ReadError, read};
 pub(crate) use verified_cache::VerifiedCache;
+pub use version::AccessTokenVersion;
 
 /// The name of the cookie that carries an access token.
 pub const ACCESS_TOKEN_COOKIE: &str = "sAccessToken";

@@ -3,7 +3,7 @@ use std::{borrow::Cow, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
-use super::AccessToken;
+use super::{AccessToken, AccessTokenVersion, legacy};
 use crate::{
     clock::Timestamp,
     error::TryRefreshReason,
@@ -39,24 +39,27 @@ struct Header<'a> {
     version: Option<Cow<'a, str>>,
 }
 
-/// Reads a token and checks its signature, not its expiry. Beside the token it gives the last
-/// moment at which its key verifies.
+/// Reads a token and checks its signature, not its expiry. Gives the last moment at which its key
+/// verifies beside it.
 pub(crate) fn read(
-    token: &str,
+    text: &str,
     ring: &KeyRing,
     schedule: KeySchedule,
     now: Timestamp,
 ) -> Result<(AccessToken, Timestamp), ReadError> {
-    if token.len() > MAXIMUM_LENGTH {
+    if text.len() > MAXIMUM_LENGTH {
         return Err(MALFORMED);
     }
-    let (message, signature) = token.rsplit_once('.').ok_or(MALFORMED)?;
+    let (message, signature) = text.rsplit_once('.').ok_or(MALFORMED)?;
     let (header, claims) = message.split_once('.').ok_or(MALFORMED)?;
     if claims.contains('.') {
         return Err(MALFORMED);
     }
-    let key = match ring.by_header(header) {
-        Some(key) => key,
+    if header == legacy::HEADER {
+        return read_legacy(message, claims, signature, ring, schedule, now);
+    }
+    let (key, version) = match ring.by_header(header) {
+        Some(found) => found,
         None => key_of_foreign_header(header, ring)?,
     };
     if !KeyRing::is_alive(key, schedule, now) {
@@ -68,7 +71,31 @@ pub(crate) fn read(
     }
     let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| MALFORMED)?;
     let claims = serde_json::from_slice(&claims).map_err(|_| MALFORMED)?;
-    let token = AccessToken::from_claims(claims).ok_or(MALFORMED)?;
+    let token = AccessToken::from_claims(version, claims).ok_or(MALFORMED)?;
+    Ok((token, KeyRing::retires_at(key, schedule)))
+}
+
+/// A V2 token names no key, so every RSA key is tried, newest first.
+fn read_legacy(
+    message: &str,
+    claims: &str,
+    signature: &str,
+    ring: &KeyRing,
+    schedule: KeySchedule,
+    now: Timestamp,
+) -> Result<(AccessToken, Timestamp), ReadError> {
+    let signature = legacy::decode(signature).ok_or(MALFORMED)?;
+    let key = ring
+        .keys()
+        .iter()
+        .filter(|key| key.algorithm() == Algorithm::Rs256)
+        .filter(|key| KeyRing::is_alive(key, schedule, now))
+        .find(|key| key.verify(message.as_bytes(), &signature))
+        // Another process may have made the key that it was signed with.
+        .ok_or(ReadError::UnknownKey)?;
+    let claims = legacy::decode(claims).ok_or(MALFORMED)?;
+    let claims = serde_json::from_slice(&claims).map_err(|_| MALFORMED)?;
+    let token = legacy::from_claims(claims).ok_or(MALFORMED)?;
     Ok((token, KeyRing::retires_at(key, schedule)))
 }
 
@@ -76,18 +103,21 @@ pub(crate) fn read(
 fn key_of_foreign_header<'r>(
     header: &str,
     ring: &'r KeyRing,
-) -> Result<&'r Arc<SigningKey>, ReadError> {
+) -> Result<(&'r Arc<SigningKey>, AccessTokenVersion), ReadError> {
     let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| MALFORMED)?;
-    // From a list serde would fill the fields in their order.
-    if header.first() != Some(&b'{') {
-        return Err(MALFORMED);
-    }
     let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| MALFORMED)?;
     let algorithm: Algorithm = header.alg.parse().map_err(|_| MALFORMED)?;
-    if header.typ != "JWT" || header.version.is_some_and(|version| version != "5") {
+    let version = match header.version {
+        None => AccessTokenVersion::default(),
+        Some(number) => AccessTokenVersion::WITH_KEY_ID
+            .into_iter()
+            .find(|version| version.number() == number)
+            .ok_or(MALFORMED)?,
+    };
+    if header.typ != "JWT" {
         return Err(MALFORMED);
     }
     let key = ring.by_key_id(&header.kid).ok_or(ReadError::UnknownKey)?;
     // The algorithm belongs to the key; a header that names another one is an attack.
-    if key.algorithm() == algorithm { Ok(key) } else { Err(MALFORMED) }
+    if key.algorithm() == algorithm { Ok((key, version)) } else { Err(MALFORMED) }
 }

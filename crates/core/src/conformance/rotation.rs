@@ -120,6 +120,11 @@ pub async fn a_rotation_changes_what_it_says<S: Store>(store: &S) {
         rotation.change.sealed_child = None;
         check_rotation(store, &app, row.clone(), rotation.clone(), "without a child").await;
         rotation.change.apply(&mut row);
+
+        let mut rotation = rotation_of(&row);
+        rotation.change.use_static_key = Some(step % 2 == 1);
+        check_rotation(store, &app, row.clone(), rotation.clone(), "another kind of key").await;
+        rotation.change.apply(&mut row);
     }
     assert_stored(store, &app, &bystander, "a session that was not rotated").await;
 }
@@ -239,6 +244,7 @@ impl Dice {
                     rotated_at: dice.time(),
                     expires_at: dice.time(),
                 }),
+                use_static_key: self.maybe(|dice| dice.pick([true, false])),
             },
         }
     }

@@ -54,6 +54,7 @@ pub(super) fn session_of(user_id: &str) -> SessionRecord {
         expires_at: after_now(3_600_000),
         ends_at: after_now(86_400_000),
         client_label: None,
+        use_static_key: false,
     }
 }
 
@@ -74,6 +75,7 @@ pub(super) fn rotation_of(row: &SessionRecord) -> Rotation {
                 rotated_at: NOW,
                 expires_at: after_now(7_200_000),
             }),
+            use_static_key: None,
         },
     }
 }
@@ -84,6 +86,7 @@ pub(super) fn signing_key(created_at: Timestamp) -> StoredSigningKey {
         algorithm: "ES256".to_owned(),
         created_at,
         material: fresh_name(),
+        is_static: false,
     }
 }
 
@@ -132,6 +135,7 @@ pub(super) fn assert_same(found: Option<&SessionRecord>, expected: &SessionRecor
     assert_eq!(found.expires_at, expected.expires_at, "{when}: expires_at");
     assert_eq!(found.ends_at, expected.ends_at, "{when}: ends_at");
     assert_eq!(found.client_label, expected.client_label, "{when}: client_label");
+    assert_eq!(found.use_static_key, expected.use_static_key, "{when}: use_static_key");
 }
 
 /// Asserts that the store has exactly this session under its name.

@@ -37,6 +37,7 @@ pub async fn inserted_sessions_come_back<S: Store>(store: &S) {
         jwt_payload: difficult_json(),
         session_data: difficult_json(),
         client_label: Some("Zoë's 📱\n\t".to_owned()),
+        use_static_key: true,
         ..session_of("")
     };
     let full = inserted(store, &app, full).await;

@@ -3,7 +3,9 @@
 mod access;
 mod builder;
 mod compare_and_swap;
+mod issue;
 mod manage;
+mod on_use;
 mod refresh;
 mod service;
 
@@ -21,7 +23,7 @@ use crate::{
     keys::{KeyManager, WrappingKey},
     policy::Policy,
     random::RandomSource,
-    refresh_token::RefreshTokenKey,
+    refresh_token::RefreshTokens,
     store::{Store, Sweep, Swept},
 };
 
@@ -56,7 +58,7 @@ struct Engine<S> {
     app: AppId,
     policy: Policy,
     keys: KeyManager,
-    refresh_token_key: RefreshTokenKey,
+    refresh_tokens: RefreshTokens,
     verified: VerifiedCache,
 }
 
@@ -114,13 +116,14 @@ impl<S: Store> Engine<S> {
     ) -> Result<Self, Error> {
         policy.check()?;
         let Surroundings { store, clock, random, wrapping_key, .. } = &*surroundings;
-        let refresh_token_key =
-            RefreshTokenKey::load(store, &app, wrapping_key.as_ref(), &**random).await?;
+        let format = policy.refresh_token_format;
+        let refresh_tokens =
+            RefreshTokens::load(store, &app, format, wrapping_key.as_ref(), &**random).await?;
         let keys =
             KeyManager::load(store, &app, &policy, wrapping_key.clone(), &**random, clock.now())
                 .await?;
         let verified = VerifiedCache::new(policy.verified_token_memory);
-        Ok(Self { surroundings, app, policy, keys, refresh_token_key, verified })
+        Ok(Self { surroundings, app, policy, keys, refresh_tokens, verified })
     }
 
     fn now(&self) -> Timestamp {

@@ -6,9 +6,12 @@ use crate::{
     error::{Error, GeneralError, TheftKind, UnauthorisedReason},
     event::{EventKind, RevocationReason},
     json::object_from_text,
-    policy::{LateRetry, RotationPolicy},
+    policy::{LateRetry, RotationPolicy, SigningKeyKind},
     refresh_token::{RefreshToken, inner_hash},
-    rotation::{self, Child, Judgement, PresentedToken, TokenHash, sha256},
+    rotation::{
+        self, Child, Judgement, PresentedToken, Rotation, RotationChange, RotationGuard, TokenHash,
+        sha256,
+    },
     secret::Secret,
     service::{AntiCsrf, RefreshRequest},
     session::IssuedSession,
@@ -17,6 +20,13 @@ use crate::{
 
 /// Every miss means that another request moved the session on; that many in a row mean a storm.
 const ATTEMPTS: usize = 16;
+
+/// The next refresh token, before it is anything.
+struct NewChild {
+    token: RefreshToken,
+    text: Secret,
+    sealed: Child,
+}
 
 /// A refresh token that was opened.
 struct Presented<'a> {
@@ -33,7 +43,7 @@ impl<S: Store> Engine<S> {
         let now = self.now();
         let text = request.refresh_token;
         let token =
-            self.refresh_token_key.open(text).ok_or(UnauthorisedReason::RefreshTokenInvalid)?;
+            self.refresh_tokens.open(text).ok_or(UnauthorisedReason::RefreshTokenInvalid)?;
         if let (AntiCsrf::Token(given), Some(expected)) =
             (request.anti_csrf, token.anti_csrf_token.as_deref())
             && !anti_csrf_matches(Some(expected), given)
@@ -42,8 +52,10 @@ impl<S: Store> Engine<S> {
         }
         let hashes = token.presented(text);
         let presented = Presented { text, token, hashes };
+        self.check_options(request.issue)?;
         // A key that is due is made now: after the rotation, a failure would cost a retry.
-        self.signing_key(now).await?;
+        let kind = request.issue.signing_key_kind.unwrap_or(self.policy.signing_key_kind);
+        self.signing_key(kind, now).await?;
         for _ in 0..ATTEMPTS {
             if let Some(outcome) = self.try_refresh(&presented, &request, now).await? {
                 return Ok(outcome);
@@ -59,35 +71,96 @@ impl<S: Store> Engine<S> {
         request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<Option<IssuedSession>, Error> {
-        let RotationPolicy::Idempotent { grace } = self.policy.rotation;
+        let policy = request.rotation.unwrap_or(self.policy.rotation);
         let handle = &presented.token.handle;
-        let (child, child_text, sealed) = self.new_child(presented, request, now)?;
+        let child = self.new_child(presented, request, now)?;
 
-        let validity = self.policy.refresh_token_validity;
-        let rotation = rotation::propose(&presented.hashes, sealed.clone(), validity, now);
-        if let Some(row) = self.store().rotate_session(&self.app, handle, rotation).await? {
-            return self.refreshed(&row, child_text, child, now).await.map(Some);
+        // Where a refresh rotates, the usual case is one call, and the row is read on a miss.
+        if policy != RotationPolicy::OnUse {
+            let validity = self.policy.refresh_token_validity;
+            let mut rotation =
+                rotation::propose(&presented.hashes, child.sealed.clone(), validity, now);
+            rotation.change.use_static_key = use_static_key(request);
+            if let Some(row) = self.store().rotate_session(&self.app, handle, rotation).await? {
+                return self.refreshed(&row, child, None, request, now).await.map(Some);
+            }
         }
 
         let Some(row) = self.store().get_session(&self.app, handle).await? else {
             return Err(UnauthorisedReason::SessionNotFound.into());
         };
-        match rotation::judge(&presented.hashes, &row, grace, now) {
+        match rotation::judge(&presented.hashes, &row, policy, now) {
             Judgement::Rotate => Ok(None),
-            Judgement::WithinGrace => {
-                if let Some((child_text, child)) = self.sealed_child(presented, &row) {
-                    return self.reissued(&row, child_text, child, now).await.map(Some);
+            Judgement::WithinGrace => match self.sealed_child(presented, &row) {
+                Some(known) => self.reissued(&row, known, request, now).await.map(Some),
+                None => self.replace_child(&row, child, request, now).await,
+            },
+            Judgement::ReplaceChild => self.replace_child(&row, child, request, now).await,
+            Judgement::HandOut => self.hand_out(presented, row, child, request, now).await,
+            Judgement::Promote => {
+                let validity = self.policy.refresh_token_validity;
+                if let Some(promotion) =
+                    rotation::propose_promotion(&presented.hashes, validity, now, now)
+                {
+                    self.store().rotate_session(&self.app, handle, promotion).await?;
                 }
-                let rotation = rotation::replace_child(&presented.hashes, &row, sealed, now);
-                match self.store().rotate_session(&self.app, handle, rotation).await? {
-                    Some(row) => self.refreshed(&row, child_text, child, now).await.map(Some),
-                    None => Ok(None),
-                }
+                Ok(None)
             }
+            Judgement::Stale if policy == RotationPolicy::OnUse => Err(self.report_theft(row)),
             Judgement::LateRetry => Err(self.end(row, TheftKind::LateRetry).await?),
+            Judgement::OrphanedBranch => Err(self.end(row, TheftKind::OrphanedBranch).await?),
             Judgement::Stale => Err(self.end(row, TheftKind::Stale).await?),
             Judgement::Expired => Err(UnauthorisedReason::SessionExpired.into()),
         }
+    }
+
+    async fn replace_child(
+        &self,
+        row: &SessionRecord,
+        child: NewChild,
+        request: &RefreshRequest<'_>,
+        now: Timestamp,
+    ) -> Result<Option<IssuedSession>, Error> {
+        let mut rotation = rotation::replace_child(row, child.sealed.clone(), now);
+        rotation.change.use_static_key = use_static_key(request);
+        match self.store().rotate_session(&self.app, &row.handle, rotation).await? {
+            Some(row) => self.refreshed(&row, child, None, request, now).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives a child of the current token, which stays current until the child is used.
+    async fn hand_out(
+        &self,
+        presented: &Presented<'_>,
+        mut row: SessionRecord,
+        child: NewChild,
+        request: &RefreshRequest<'_>,
+        now: Timestamp,
+    ) -> Result<Option<IssuedSession>, Error> {
+        if use_static_key(request).is_some_and(|wanted| wanted != row.use_static_key) {
+            let change = RotationChange {
+                current: row.refresh_token_hash,
+                sealed_child: row.sealed_child.clone(),
+                advance: None,
+                use_static_key: use_static_key(request),
+            };
+            let guard = RotationGuard {
+                current: row.refresh_token_hash,
+                or_current: None,
+                previous: None,
+                alive_at: now,
+            };
+            let rotation = Rotation { guard, change };
+            match self.store().rotate_session(&self.app, &row.handle, rotation).await? {
+                Some(changed) => row = changed,
+                None => return Ok(None),
+            }
+        }
+        let parent = Some(inner_hash(presented.text));
+        // Its client is told the expiry that the session has once the child is used.
+        row.expires_at = now.plus(self.policy.refresh_token_validity).min(row.ends_at);
+        self.refreshed(&row, child, parent, request, now).await.map(Some)
     }
 
     fn new_child(
@@ -95,23 +168,19 @@ impl<S: Store> Engine<S> {
         presented: &Presented<'_>,
         request: &RefreshRequest<'_>,
         now: Timestamp,
-    ) -> Result<(RefreshToken, Secret, Child), GeneralError> {
-        let child = RefreshToken {
+    ) -> Result<NewChild, GeneralError> {
+        let token = RefreshToken {
             handle: presented.token.handle.clone(),
             user_id: presented.token.user_id.clone(),
             parent: Some(sha256(presented.text.as_bytes())),
             anti_csrf_token: self.new_anti_csrf_token(request.new_anti_csrf_token)?,
-            issued_at: now,
+            issued_at: Some(now),
         };
-        let text = self.refresh_token_key.seal(&child, self.random())?;
+        let text = self.refresh_tokens.seal(&token, self.random())?;
         let hash = TokenHash::of_inner(&inner_hash(text.expose()));
-        let sealed = self.refresh_token_key.seal_child(
-            presented.text,
-            &child.handle,
-            &text,
-            self.random(),
-        )?;
-        Ok((child, text, Child { hash, sealed }))
+        let sealed =
+            self.refresh_tokens.seal_child(presented.text, &token.handle, &text, self.random())?;
+        Ok(NewChild { token, text, sealed: Child { hash, sealed } })
     }
 
     /// The child that the row keeps for the presented token, if it is there and current.
@@ -121,34 +190,36 @@ impl<S: Store> Engine<S> {
         row: &SessionRecord,
     ) -> Option<(Secret, RefreshToken)> {
         let sealed = row.sealed_child.as_deref()?;
-        let text = self.refresh_token_key.open_child(presented.text, &row.handle, sealed)?;
+        let text = self.refresh_tokens.open_child(presented.text, &row.handle, sealed)?;
         let is_current = TokenHash::of_inner(&inner_hash(text.expose())) == row.refresh_token_hash;
-        let child = self.refresh_token_key.open(text.expose())?;
+        let child = self.refresh_tokens.open(text.expose())?;
         is_current.then_some((text, child))
     }
 
     async fn refreshed(
         &self,
         row: &SessionRecord,
-        child_text: Secret,
-        child: RefreshToken,
+        child: NewChild,
+        parent: Option<String>,
+        request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<IssuedSession, Error> {
         self.tell(&row.handle, &row.user_id, EventKind::Refreshed);
         let jwt_payload = object_from_text(&row.jwt_payload)?;
-        self.issue(row, jwt_payload, child_text, child, now).await
+        self.issue(row, jwt_payload, child.text, child.token, parent, request.issue, now).await
     }
 
     async fn reissued(
         &self,
         row: &SessionRecord,
-        child_text: Secret,
-        child: RefreshToken,
+        (text, mut child): (Secret, RefreshToken),
+        request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<IssuedSession, Error> {
         self.tell(&row.handle, &row.user_id, EventKind::Reissued);
         let jwt_payload = object_from_text(&row.jwt_payload)?;
-        self.issue(row, jwt_payload, child_text, child, now).await
+        child.issued_at = child.issued_at.or(row.rotated_at);
+        self.issue(row, jwt_payload, text, child, None, request.issue, now).await
     }
 
     /// Ends the session for a replayed token, and gives the error that says so. However many
@@ -159,12 +230,44 @@ impl<S: Store> Engine<S> {
         if removed.is_empty() {
             return Ok(UnauthorisedReason::SessionNotFound.into());
         }
-        if kind == TheftKind::LateRetry && self.policy.late_retry == LateRetry::Unauthorised {
-            let reason = RevocationReason::LateRetry;
+        // What may be a lost answer is a theft where the policy says so.
+        let doubtful = match kind {
+            TheftKind::LateRetry => {
+                Some((RevocationReason::LateRetry, UnauthorisedReason::LateRetry))
+            }
+            TheftKind::OrphanedBranch => {
+                Some((RevocationReason::OrphanedBranch, UnauthorisedReason::OrphanedBranch))
+            }
+            TheftKind::Stale => None,
+        };
+        if let (Some((reason, unauthorised)), LateRetry::Unauthorised) =
+            (doubtful, self.policy.late_retry)
+        {
             self.tell(&row.handle, &row.user_id, EventKind::Revoked { reason });
-            return Ok(UnauthorisedReason::LateRetry.into());
+            return Ok(unauthorised.into());
         }
         self.tell(&row.handle, &row.user_id, EventKind::TheftDetected { kind });
-        Ok(Error::TokenTheftDetected { session_handle: row.handle, user_id: row.user_id, kind })
+        Ok(theft(row, kind, true))
     }
+
+    /// Reports a theft and leaves the session to who asked.
+    fn report_theft(&self, row: SessionRecord) -> Error {
+        let kind = TheftKind::Stale;
+        self.tell(&row.handle, &row.user_id, EventKind::TheftDetected { kind });
+        theft(row, kind, false)
+    }
+}
+
+fn theft(row: SessionRecord, kind: TheftKind, session_ended: bool) -> Error {
+    Error::TokenTheftDetected {
+        session_handle: row.handle,
+        user_id: row.user_id,
+        kind,
+        session_ended,
+    }
+}
+
+/// What the request says about the kind of signing key, as a store keeps it.
+fn use_static_key(request: &RefreshRequest<'_>) -> Option<bool> {
+    request.issue.signing_key_kind.map(|kind| kind == SigningKeyKind::Static)
 }

@@ -33,7 +33,7 @@ impl<S: Store> SessionService for Sessions<S> {
     }
 
     async fn describe_refresh_token(&self, refresh_token: &str) -> Option<RefreshTokenDescription> {
-        let token = self.engine.refresh_token_key.open(refresh_token)?;
+        let token = self.engine.refresh_tokens.open(refresh_token)?;
         Some(RefreshTokenDescription { handle: token.handle, created_at: token.issued_at })
     }
 

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 /// The public keys of an app (RFC 7517), for whoever verifies access tokens elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct JsonWebKeySet {
-    /// The document: `{"keys": […]}`, newest key first.
+    /// The document: `{"keys": […]}`, dynamic keys first, and of them the newest first.
     pub document: Value,
     /// How long it may be cached: until the next key is published.
     pub max_age: Duration,
@@ -21,9 +21,11 @@ impl JsonWebKeySet {
         schedule: KeySchedule,
         now: Timestamp,
     ) -> Self {
-        let keys: Vec<&Value> = ring
-            .keys()
-            .iter()
+        let (fixed, replaced): (Vec<_>, Vec<_>) =
+            ring.keys().iter().partition(|key| key.is_static());
+        let keys: Vec<&Value> = replaced
+            .into_iter()
+            .chain(fixed)
             .filter(|key| KeyRing::is_alive(key, schedule, now))
             .map(|key| key.json_web_key())
             .collect();

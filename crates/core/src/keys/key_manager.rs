@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     error::{Error, GeneralError},
     identifier::AppId,
-    policy::Policy,
+    policy::{Policy, SigningKeyKind},
     random::RandomSource,
     store::{Store, StoredSigningKey},
 };
@@ -47,7 +47,7 @@ impl KeyManager {
             renewal: async_lock::Mutex::new(now),
         };
         manager.replace_ring(&store.signing_keys(app).await?)?;
-        manager.signing_key(store, random, now).await?;
+        manager.signing_key(store, policy.signing_key_kind, random, now).await?;
         Ok(manager)
     }
 
@@ -63,24 +63,27 @@ impl KeyManager {
         JsonWebKeySet::of(&self.ring(), self.algorithm, self.schedule, now)
     }
 
-    /// The key to sign with now. Makes the next key first when that is due, which is the only
-    /// time that the store is asked.
+    /// The key of that kind to sign with now. Makes the next key first when that is due, which is
+    /// the only time that the store is asked.
     pub(crate) async fn signing_key<S: Store>(
         &self,
         store: &S,
+        kind: SigningKeyKind,
         random: &dyn RandomSource,
         now: Timestamp,
     ) -> Result<Arc<SigningKey>, Error> {
-        if self.is_due(now) {
+        if self.is_due(kind, now) {
             let _one_at_a_time = self.renewal.lock().await;
-            if self.is_due(now) {
-                self.renew(store, random, now).await?;
+            if self.is_due(kind, now) {
+                self.renew(store, kind, random, now).await?;
             }
         }
-        self.ring()
-            .signing_key(self.algorithm, self.schedule, now)
-            .cloned()
-            .ok_or_else(|| GeneralError::Cryptography("choosing a signing key").into())
+        let ring = self.ring();
+        let key = match kind {
+            SigningKeyKind::Dynamic => ring.signing_key(self.algorithm, self.schedule, now),
+            SigningKeyKind::Static => ring.static_key(self.algorithm),
+        };
+        key.cloned().ok_or_else(|| GeneralError::Cryptography("choosing a signing key").into())
     }
 
     /// Reads the keys again, for a key id that the ring of this generation does not have. Says
@@ -105,19 +108,23 @@ impl KeyManager {
         Ok(true)
     }
 
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.ring().is_due(self.algorithm, self.schedule, now)
+    fn is_due(&self, kind: SigningKeyKind, now: Timestamp) -> bool {
+        match kind {
+            SigningKeyKind::Dynamic => self.ring().is_due(self.algorithm, self.schedule, now),
+            SigningKeyKind::Static => self.ring().static_key(self.algorithm).is_none(),
+        }
     }
 
     async fn renew<S: Store>(
         &self,
         store: &S,
+        kind: SigningKeyKind,
         random: &dyn RandomSource,
         now: Timestamp,
     ) -> Result<(), Error> {
         // Another process may have made the new key already.
         self.replace_ring(&store.signing_keys(&self.app).await?)?;
-        if !self.is_due(now) {
+        if !self.is_due(kind, now) {
             return Ok(());
         }
         let newest = self.ring().newest().cloned();
@@ -127,6 +134,7 @@ impl KeyManager {
             .map_or(now, |newest| now.max(newest.created_at().plus(Duration::from_millis(1))));
         let key = SigningKey::generate(
             self.algorithm,
+            kind,
             &self.app,
             self.wrapping_key.as_ref(),
             created_at,

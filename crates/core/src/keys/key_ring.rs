@@ -1,14 +1,14 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{Algorithm, SigningKey};
-use crate::{clock::Timestamp, policy::Policy};
+use crate::{access_token::AccessTokenVersion, clock::Timestamp, policy::Policy};
 
 /// All signing keys of an app at one time; never changed, only replaced by a newer ring.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
     generation: u64,
     newest_first: Vec<Arc<SigningKey>>,
-    by_header: HashMap<Box<str>, Arc<SigningKey>>,
+    by_header: HashMap<Box<str>, (Arc<SigningKey>, AccessTokenVersion)>,
 }
 
 /// How long keys sign, verify and overlap, from the policy.
@@ -37,7 +37,11 @@ impl KeyRing {
     pub(crate) fn new(generation: u64, newest_first: Vec<Arc<SigningKey>>) -> Self {
         let by_header = newest_first
             .iter()
-            .map(|key| (Box::from(key.encoded_header()), Arc::clone(key)))
+            .flat_map(|key| {
+                AccessTokenVersion::WITH_KEY_ID.map(|version| {
+                    (Box::from(key.encoded_header(version)), (Arc::clone(key), version))
+                })
+            })
             .collect();
         Self { generation, newest_first, by_header }
     }
@@ -55,9 +59,12 @@ impl KeyRing {
         &self.newest_first
     }
 
-    /// The key whose tokens have exactly this encoded header.
-    pub(crate) fn by_header(&self, encoded_header: &str) -> Option<&Arc<SigningKey>> {
-        self.by_header.get(encoded_header)
+    /// The key whose tokens of this version have exactly this encoded header.
+    pub(crate) fn by_header(
+        &self,
+        encoded_header: &str,
+    ) -> Option<(&Arc<SigningKey>, AccessTokenVersion)> {
+        self.by_header.get(encoded_header).map(|(key, version)| (key, *version))
     }
 
     pub(crate) fn by_key_id(&self, key_id: &str) -> Option<&Arc<SigningKey>> {
@@ -70,7 +77,12 @@ impl KeyRing {
     }
 
     fn of_algorithm(&self, algorithm: Algorithm) -> impl Iterator<Item = &Arc<SigningKey>> {
-        self.newest_first.iter().filter(move |key| key.algorithm() == algorithm)
+        self.newest_first.iter().filter(move |key| key.algorithm() == algorithm && !key.is_static())
+    }
+
+    /// The static key of this algorithm; the newest where there are several.
+    pub(crate) fn static_key(&self, algorithm: Algorithm) -> Option<&Arc<SigningKey>> {
+        self.newest_first.iter().find(|key| key.is_static() && key.algorithm() == algorithm)
     }
 
     /// Whether a new key should be made now: an overlap before the newest stops signing.
@@ -108,7 +120,7 @@ impl KeyRing {
 
     /// The last moment at which `key` verifies.
     pub(crate) fn retires_at(key: &SigningKey, schedule: KeySchedule) -> Timestamp {
-        key.created_at().plus(schedule.lifetime)
+        if key.is_static() { Timestamp::MAX } else { key.created_at().plus(schedule.lifetime) }
     }
 
     /// Whether `key` still verifies.

@@ -18,7 +18,12 @@ use serde_json::{Value, json};
 
 use super::{Algorithm, WrappingKey, wrapping};
 use crate::{
-    clock::Timestamp, error::GeneralError, identifier::AppId, random::RandomSource,
+    access_token::AccessTokenVersion,
+    clock::Timestamp,
+    error::GeneralError,
+    identifier::AppId,
+    policy::SigningKeyKind,
+    random::{RandomSource, random_bytes},
     store::StoredSigningKey,
 };
 
@@ -35,7 +40,8 @@ pub(crate) struct SigningKey {
     created_at: Timestamp,
     signer: Signer,
     verifier: ParsedPublicKey,
-    encoded_header: String,
+    encoded_headers: [String; 3],
+    is_static: bool,
     json_web_key: Value,
 }
 
@@ -47,6 +53,7 @@ impl SigningKey {
     /// `<SubjectPublicKeyInfo>|<PKCS #8>`, both DER in base64, as SuperTokens keeps its keys.
     pub(crate) fn generate(
         algorithm: Algorithm,
+        kind: SigningKeyKind,
         app: &AppId,
         wrapping_key: Option<&WrappingKey>,
         created_at: Timestamp,
@@ -74,7 +81,13 @@ impl SigningKey {
                 (STANDARD.encode(public.as_ref()), STANDARD.encode(private.as_ref()))
             }
         };
-        let key_id = format!("d-{}", created_at.as_millis());
+        let is_static = kind == SigningKeyKind::Static;
+        let key_id = if is_static {
+            let id = uuid::Builder::from_random_bytes(random_bytes(random)?).into_uuid();
+            format!("s-{id}")
+        } else {
+            format!("d-{}", created_at.as_millis())
+        };
         let plain = zeroize::Zeroizing::new(format!("{public}|{private}"));
         let material = wrapping::wrap(wrapping_key, app, &key_id, &plain, random)?;
         Ok(StoredSigningKey {
@@ -82,6 +95,7 @@ impl SigningKey {
             algorithm: algorithm.name().to_owned(),
             created_at,
             material,
+            is_static,
         })
     }
 
@@ -92,7 +106,8 @@ impl SigningKey {
         wrapping_key: Option<&WrappingKey>,
     ) -> Result<Self, GeneralError> {
         let plain = wrapping::unwrap(wrapping_key, app, &stored.key_id, &stored.material)?;
-        let (_, private) = plain.split_once('|').ok_or(UNREADABLE)?;
+        // Cores of SuperTokens up to 3.x put a semicolon between the halves.
+        let (_, private) = plain.split_once(['|', ';']).ok_or(UNREADABLE)?;
         let private = STANDARD.decode(private).map_err(|_| UNREADABLE)?;
         let algorithm: Algorithm = stored.algorithm.parse().map_err(|_| UNREADABLE)?;
         let (signer, verifier, mut json_web_key) = match algorithm {
@@ -142,8 +157,14 @@ impl SigningKey {
         json_web_key["kid"] = json!(stored.key_id);
         json_web_key["alg"] = json!(algorithm.name());
         json_web_key["use"] = json!("sig");
-        let header = json!({
-            "alg": algorithm.name(), "kid": stored.key_id, "typ": "JWT", "version": "5",
+        let encoded_headers = AccessTokenVersion::WITH_KEY_ID.map(|version| {
+            let header = json!({
+                "alg": algorithm.name(),
+                "kid": stored.key_id,
+                "typ": "JWT",
+                "version": version.number(),
+            });
+            URL_SAFE_NO_PAD.encode(header.to_string())
         });
         Ok(Self {
             key_id: stored.key_id.clone(),
@@ -151,7 +172,8 @@ impl SigningKey {
             created_at: stored.created_at,
             signer,
             verifier,
-            encoded_header: URL_SAFE_NO_PAD.encode(header.to_string()),
+            encoded_headers,
+            is_static: stored.is_static,
             json_web_key,
         })
     }
@@ -168,9 +190,15 @@ impl SigningKey {
         self.created_at
     }
 
-    /// The JOSE header of every token that this key signs, in base64url.
-    pub(crate) fn encoded_header(&self) -> &str {
-        &self.encoded_header
+    pub(crate) fn is_static(&self) -> bool {
+        self.is_static
+    }
+
+    /// The JOSE header of every token of that version that this key signs, in base64url; V2 has
+    /// another one, which names no key.
+    pub(crate) fn encoded_header(&self, version: AccessTokenVersion) -> &str {
+        let index = AccessTokenVersion::WITH_KEY_ID.iter().position(|known| *known == version);
+        &self.encoded_headers[index.unwrap_or_default()]
     }
 
     /// The public half as a JSON Web Key (RFC 7517).

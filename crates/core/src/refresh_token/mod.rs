@@ -1,12 +1,9 @@
-//! Refresh tokens in Sessile's own format, and the sealing of a child for its parent's holder.
-//!
-//! `srt1.<base64url>`: the prefix says which format it is (and lets scanners for leaked secrets
-//! find it), the rest is [`sealed`](crate::sealed) under the app's refresh-token key. The sealing
-//! puts 32 random bytes into every token, so a token cannot be guessed even by who has the key.
+//! Refresh tokens in two formats, and the sealing of a child for its parent's holder.
 
 mod fields;
+mod sessile_format;
+mod supertokens_format;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -14,24 +11,25 @@ use crate::{
     error::{Error, GeneralError},
     identifier::{AppId, SessionHandle},
     keys::{WrappingKey, wrapping},
-    random::{RandomSource, random_bytes},
+    policy::RefreshTokenFormat,
+    random::RandomSource,
     rotation::{PresentedToken, TokenHash, hexadecimal, sha256},
     sealed,
     secret::Secret,
     store::Store,
 };
-use fields::{FieldReader, FieldWriter};
-
-const PREFIX: &str = "srt1.";
-const KEY_NAME: &str = "sessile_refresh_token_key";
+use sessile_format::SessileFormat;
+use supertokens_format::SuperTokensFormat;
 
 /// No token is longer than this; what is longer is refused unread.
 const MAXIMUM_LENGTH: usize = 16 * 1024;
 
-/// The key of an app under which its refresh tokens are sealed. It never changes.
-pub(crate) struct RefreshTokenKey {
+/// Makes and reads the refresh tokens of an app.
+pub(crate) struct RefreshTokens {
     app: AppId,
-    bytes: Zeroizing<Vec<u8>>,
+    format: RefreshTokenFormat,
+    sessile: SessileFormat,
+    supertokens: SuperTokensFormat,
 }
 
 /// What a refresh token says.
@@ -42,7 +40,8 @@ pub(crate) struct RefreshToken {
     /// SHA-256 of the token that it was made from.
     pub(crate) parent: Option<[u8; 32]>,
     pub(crate) anti_csrf_token: Option<String>,
-    pub(crate) issued_at: Timestamp,
+    /// `None` where its format does not say.
+    pub(crate) issued_at: Option<Timestamp>,
 }
 
 /// The inner hash of a token: SHA-256, in hexadecimal digits.
@@ -50,27 +49,35 @@ pub(crate) fn inner_hash(token: &str) -> String {
     hexadecimal(&sha256(token.as_bytes()))
 }
 
-impl RefreshTokenKey {
-    /// Reads the app's key from the store, or makes it.
+/// The app's secret of that name; `candidate` becomes it if there is none yet.
+async fn load_secret<S: Store>(
+    store: &S,
+    app: &AppId,
+    name: &str,
+    candidate: &str,
+    wrapping_key: Option<&WrappingKey>,
+    random: &dyn RandomSource,
+) -> Result<Zeroizing<String>, Error> {
+    let candidate = wrapping::wrap(wrapping_key, app, name, candidate, random)?;
+    let stored = store.secret(app, name, candidate).await?;
+    Ok(wrapping::unwrap(wrapping_key, app, name, &stored)?)
+}
+
+impl RefreshTokens {
+    /// Reads the app's keys from the store, or makes them.
     pub(crate) async fn load<S: Store>(
         store: &S,
         app: &AppId,
+        format: RefreshTokenFormat,
         wrapping_key: Option<&WrappingKey>,
         random: &dyn RandomSource,
     ) -> Result<Self, Error> {
-        let fresh = Zeroizing::new(random_bytes::<32>(random)?);
-        let plain = Zeroizing::new(URL_SAFE_NO_PAD.encode(fresh.as_slice()));
-        let candidate = wrapping::wrap(wrapping_key, app, KEY_NAME, &plain, random)?;
-        let stored = store.secret(app, KEY_NAME, candidate).await?;
-        let plain = wrapping::unwrap(wrapping_key, app, KEY_NAME, &stored)?;
-        let bytes = URL_SAFE_NO_PAD
-            .decode(plain.as_bytes())
-            .map_err(|_| GeneralError::Cryptography("reading the refresh-token key"))?;
-        Ok(Self { app: app.clone(), bytes: Zeroizing::new(bytes) })
-    }
-
-    fn context(&self) -> [&str; 2] {
-        ["sessile refresh token 1", self.app.as_str()]
+        Ok(Self {
+            app: app.clone(),
+            format,
+            sessile: SessileFormat::load(store, app, wrapping_key, random).await?,
+            supertokens: SuperTokensFormat::load(store, app, wrapping_key, random).await?,
+        })
     }
 
     /// Makes the token.
@@ -79,40 +86,26 @@ impl RefreshTokenKey {
         token: &RefreshToken,
         random: &dyn RandomSource,
     ) -> Result<Secret, GeneralError> {
-        let mut fields = FieldWriter::default();
-        fields.text(token.handle.as_str());
-        fields.text(&token.user_id);
-        fields.optional(token.parent.as_ref().map(<[u8; 32]>::as_slice));
-        fields.optional(token.anti_csrf_token.as_ref().map(String::as_bytes));
-        fields.text(&token.issued_at.as_millis().to_string());
-        let sealed = sealed::seal(&self.bytes, &self.context(), &fields.finish(), random)?;
-        Ok(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed))))
+        match self.format {
+            RefreshTokenFormat::Sessile => self.sessile.seal(token, random),
+            RefreshTokenFormat::SuperTokens => self.supertokens.seal(token, random),
+        }
     }
 
-    /// Reads a token; `None` if this key did not make it or somebody changed it.
+    /// Reads a token of either format; `None` if these keys did not make it or somebody changed
+    /// it.
     pub(crate) fn open(&self, token: &str) -> Option<RefreshToken> {
         if token.len() > MAXIMUM_LENGTH {
-            return None;
+            None
+        } else if SessileFormat::is_format_of(token) {
+            self.sessile.open(token)
+        } else {
+            self.supertokens.open(token)
         }
-        let sealed = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
-        let plain = sealed::open(&self.bytes, &self.context(), &sealed)?;
-        let mut fields = FieldReader::new(&plain);
-        let token = RefreshToken {
-            handle: SessionHandle::new(fields.text()?),
-            user_id: fields.text()?.to_owned(),
-            parent: fields.optional()?.map(<[u8; 32]>::try_from).transpose().ok()?,
-            anti_csrf_token: fields
-                .optional()?
-                .map(|bytes| String::from_utf8(bytes.to_vec()))
-                .transpose()
-                .ok()?,
-            issued_at: Timestamp::from_millis(fields.text()?.parse().ok()?),
-        };
-        fields.is_empty().then_some(token)
     }
 
-    /// Seals `child` so that only a holder of the token `parent` gets it back. The key of the
-    /// app plays no part in it: neither the server's keys nor the database open it.
+    /// Seals `child` so that only a holder of the token `parent` gets it back. The keys of the
+    /// app play no part in it: neither the server's keys nor the database open it.
     pub(crate) fn seal_child(
         &self,
         parent: &str,
@@ -141,9 +134,12 @@ impl RefreshTokenKey {
     }
 }
 
-impl std::fmt::Debug for RefreshTokenKey {
+impl std::fmt::Debug for RefreshTokens {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("RefreshTokenKey(…)")
+        formatter
+            .debug_struct("RefreshTokens")
+            .field("format", &self.format)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,56 +158,76 @@ mod tests {
     use super::*;
     use crate::{memory::MemoryStore, random::SystemRandom};
 
-    async fn key() -> RefreshTokenKey {
+    async fn keys(format: RefreshTokenFormat) -> RefreshTokens {
         let app = AppId::default();
-        RefreshTokenKey::load(&MemoryStore::new(), &app, None, &SystemRandom).await.unwrap()
+        RefreshTokens::load(&MemoryStore::new(), &app, format, None, &SystemRandom).await.unwrap()
     }
 
-    fn token() -> RefreshToken {
+    const FORMATS: [RefreshTokenFormat; 2] =
+        [RefreshTokenFormat::Sessile, RefreshTokenFormat::SuperTokens];
+
+    fn token(format: RefreshTokenFormat) -> RefreshToken {
+        let has_time = format == RefreshTokenFormat::Sessile;
         RefreshToken {
             handle: SessionHandle::new("h_t1"),
             user_id: "ünï \u{0} user".to_owned(),
             parent: Some([7; 32]),
             anti_csrf_token: Some("anti".to_owned()),
-            issued_at: Timestamp::from_millis(1_700_000_000_123),
+            issued_at: has_time.then_some(Timestamp::from_millis(1_700_000_000_123)),
         }
     }
 
     #[tokio::test]
     async fn a_token_says_what_was_put_into_it() {
-        let key = key().await;
-        let plain = RefreshToken { parent: None, anti_csrf_token: None, ..token() };
-        for token in [token(), plain] {
-            let sealed = key.seal(&token, &SystemRandom).unwrap();
-            assert_eq!(key.open(sealed.expose()).unwrap(), token);
+        for format in FORMATS {
+            let keys = keys(format).await;
+            let token = token(format);
+            let plain = RefreshToken { parent: None, anti_csrf_token: None, ..token.clone() };
+            for token in [token, plain] {
+                let sealed = keys.seal(&token, &SystemRandom).unwrap();
+                assert_eq!(keys.open(sealed.expose()).unwrap(), token);
+            }
         }
     }
 
     #[tokio::test]
-    async fn another_key_and_changed_tokens_are_refused() {
-        let key = key().await;
-        let sealed = key.seal(&token(), &SystemRandom).unwrap();
-        let text = sealed.expose();
-        let other = self::key().await;
-        assert!(other.open(text).is_none());
-        assert!(key.open(text.strip_prefix(PREFIX).unwrap()).is_none());
-        for position in 0..text.len() {
-            let mut changed = text.to_owned().into_bytes();
-            changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
-            assert!(key.open(std::str::from_utf8(&changed).unwrap()).is_none());
-            assert!(key.open(&text[..position]).is_none());
+    async fn other_keys_and_changed_tokens_are_refused() {
+        for format in FORMATS {
+            let keys = keys(format).await;
+            let sealed = keys.seal(&token(format), &SystemRandom).unwrap();
+            let text = sealed.expose();
+            assert!(self::keys(format).await.open(text).is_none());
+            for position in 0..text.len() {
+                let mut changed = text.to_owned().into_bytes();
+                changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
+                assert!(keys.open(std::str::from_utf8(&changed).unwrap()).is_none());
+                assert!(keys.open(&text[..position]).is_none());
+            }
         }
-        assert!(key.open(&"x".repeat(1_000_000)).is_none());
+        let keys = keys(RefreshTokenFormat::Sessile).await;
+        assert!(keys.open(&"x".repeat(1_000_000)).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_format_of_supertokens_is_as_its_core_writes_it() {
+        let keys = keys(RefreshTokenFormat::SuperTokens).await;
+        let sealed = keys.seal(&token(RefreshTokenFormat::SuperTokens), &SystemRandom).unwrap();
+        let parts: Vec<_> = sealed.expose().split('.').collect();
+        assert_eq!(parts.len(), 3);
+        assert_eq!((parts[1].len(), parts[2]), (64, "V2"));
+        let lower = sealed.expose().replace(".V2", ".v2");
+        assert!(keys.open(&lower).is_some(), "the version is compared whatever its case");
+        assert!(keys.open(&sealed.expose().replace(".V2", ".V3")).is_none());
     }
 
     #[tokio::test]
     async fn a_sealed_child_opens_for_its_parent_alone() {
-        let key = key().await;
-        let child = key.seal(&token(), &SystemRandom).unwrap();
+        let keys = keys(RefreshTokenFormat::Sessile).await;
+        let child = keys.seal(&token(RefreshTokenFormat::Sessile), &SystemRandom).unwrap();
         let handle = SessionHandle::new("h");
-        let sealed = key.seal_child("parent", &handle, &child, &SystemRandom).unwrap();
-        assert_eq!(key.open_child("parent", &handle, &sealed), Some(child));
-        assert!(key.open_child("another", &handle, &sealed).is_none());
-        assert!(key.open_child("parent", &SessionHandle::new("i"), &sealed).is_none());
+        let sealed = keys.seal_child("parent", &handle, &child, &SystemRandom).unwrap();
+        assert_eq!(keys.open_child("parent", &handle, &sealed), Some(child));
+        assert!(keys.open_child("another", &handle, &sealed).is_none());
+        assert!(keys.open_child("parent", &SessionHandle::new("i"), &sealed).is_none());
     }
 }

@@ -9,11 +9,12 @@ fn signing_key(row: &Row<'_>) -> rusqlite::Result<StoredSigningKey> {
         algorithm: row.get(1)?,
         created_at: Timestamp::from_millis(row.get(2)?),
         material: row.get(3)?,
+        is_static: row.get(4)?,
     })
 }
 
 pub(crate) fn all(connection: &Connection, app: &AppId) -> Result<Vec<StoredSigningKey>, Failure> {
-    let sql = "SELECT key_id, algorithm, created_at, material FROM signing_keys
+    let sql = "SELECT key_id, algorithm, created_at, material, is_static FROM signing_keys
         WHERE app_id = ? ORDER BY sequence DESC";
     let mut statement = connection.prepare_cached(sql)?;
     let keys = statement.query_map([app.as_str()], signing_key)?.collect::<Result<_, _>>()?;
@@ -31,14 +32,16 @@ pub(crate) fn add(
     let found = connection.prepare_cached(sql)?.query_row([app.as_str()], |row| row.get(0));
     let found: Option<String> = found.optional()?;
     if found.as_deref() == newest {
-        let sql = "INSERT INTO signing_keys (app_id, key_id, algorithm, created_at, material)
-            VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO signing_keys
+            (app_id, key_id, algorithm, created_at, material, is_static)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         let added = connection.prepare_cached(sql)?.execute(params![
             app.as_str(),
             key.key_id,
             key.algorithm,
             key.created_at.as_millis(),
             key.material,
+            key.is_static,
         ])?;
         if added == 0 {
             return Err(Failure::AlreadyExists("a signing key with this id exists already"));

@@ -12,7 +12,8 @@ use crate::failure::Failure;
 macro_rules! columns {
     () => {
         "handle, user_id, refresh_token_hash, previous_refresh_token_hash, rotated_at, \
-         sealed_child, jwt_payload, session_data, created_at, expires_at, ends_at, client_label"
+         sealed_child, jwt_payload, session_data, created_at, expires_at, ends_at, client_label, \
+         use_static_key"
     };
 }
 
@@ -30,6 +31,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         expires_at: Timestamp::from_millis(row.get(9)?),
         ends_at: Timestamp::from_millis(row.get(10)?),
         client_label: row.get(11)?,
+        use_static_key: row.get(12)?,
     })
 }
 
@@ -53,7 +55,7 @@ pub(crate) fn insert(
     let sql = concat!(
         "INSERT INTO sessions (app_id, tenant_id, ",
         columns!(),
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
     );
     let inserted = connection.prepare_cached(sql)?.execute(params![
         app.as_str(),
@@ -70,6 +72,7 @@ pub(crate) fn insert(
         session.expires_at.as_millis(),
         session.ends_at.as_millis(),
         session.client_label,
+        session.use_static_key,
     ])?;
     match inserted {
         0 => Err(Failure::AlreadyExists("a session with this handle exists already")),
@@ -101,7 +104,8 @@ pub(crate) fn rotate(
             sealed_child = :new_child,
             previous_refresh_token_hash = coalesce(:new_previous, previous_refresh_token_hash),
             rotated_at = coalesce(:new_rotated_at, rotated_at),
-            expires_at = coalesce(min(:new_expires_at, ends_at), expires_at)
+            expires_at = coalesce(min(:new_expires_at, ends_at), expires_at),
+            use_static_key = coalesce(:new_use_static_key, use_static_key)
         WHERE app_id = :app AND handle = :handle
             AND refresh_token_hash IN (:current, :or_current)
             AND (:previous IS NULL OR previous_refresh_token_hash = :previous)
@@ -118,6 +122,7 @@ pub(crate) fn rotate(
         ":previous": guard.previous.as_ref().map(TokenHash::as_bytes),
         ":alive_at": guard.alive_at.as_millis(),
         ":new_current": change.current.as_bytes(),
+        ":new_use_static_key": change.use_static_key,
         ":new_child": change.sealed_child,
         ":new_previous": advance.map(|advance| advance.previous.as_bytes()),
         ":new_rotated_at": advance.map(|advance| advance.rotated_at.as_millis()),

@@ -14,7 +14,7 @@ pub(crate) fn sweep(connection: &Connection, app: &AppId, sweep: &Sweep) -> Resu
         )";
     let before = sweep.sessions_expired_before.as_millis();
     let sessions = connection.prepare_cached(sql)?.execute(params![app.as_str(), before, limit])?;
-    let sql = "DELETE FROM signing_keys WHERE app_id = ? AND created_at < ?";
+    let sql = "DELETE FROM signing_keys WHERE app_id = ? AND created_at < ? AND NOT is_static";
     let before = sweep.keys_created_before.as_millis();
     let keys = connection.prepare_cached(sql)?.execute(params![app.as_str(), before])?;
     Ok(Swept { sessions, keys })

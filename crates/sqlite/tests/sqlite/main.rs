@@ -73,6 +73,7 @@ fn session() -> SessionRecord {
         expires_at: Timestamp::MAX,
         ends_at: Timestamp::MAX,
         client_label: None,
+        use_static_key: false,
     }
 }
 

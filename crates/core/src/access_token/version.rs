@@ -1,0 +1,54 @@
+/// A version of SuperTokens' access-token format.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum AccessTokenVersion {
+    /// Standard base64 with padding, a constant header without a key id, times in milliseconds,
+    /// and the payload nested in one claim. RS256 alone.
+    V2,
+    /// A JWT (RFC 7519) with the payload's claims beside its own.
+    V3,
+    /// As V3, with the tenant (`tId`).
+    V4,
+    /// As V4, with the recipe user id (`rsub`).
+    #[default]
+    V5,
+}
+
+impl AccessTokenVersion {
+    /// The versions whose header names a key.
+    pub(crate) const WITH_KEY_ID: [Self; 3] = [Self::V3, Self::V4, Self::V5];
+
+    /// The version as the header's `version` names it.
+    pub const fn number(self) -> &'static str {
+        match self {
+            Self::V2 => "2",
+            Self::V3 => "3",
+            Self::V4 => "4",
+            Self::V5 => "5",
+        }
+    }
+
+    /// The claims that such a token must have, and that a payload must not name.
+    pub const fn protected_claims(self) -> &'static [&'static str] {
+        // Each version from V3 on adds one claim to the last.
+        const V5: [&str; 9] = [
+            "sub",
+            "exp",
+            "iat",
+            "sessionHandle",
+            "refreshTokenHash1",
+            "parentRefreshTokenHash1",
+            "antiCsrfToken",
+            "tId",
+            "rsub",
+        ];
+        const V2: [&str; 5] =
+            ["userId", "expiryTime", "timeCreated", "sessionHandle", "refreshTokenHash1"];
+        match self {
+            Self::V2 => &V2,
+            Self::V3 => V5.split_at(7).0,
+            Self::V4 => V5.split_at(8).0,
+            Self::V5 => &V5,
+        }
+    }
+}
