@@ -82,8 +82,7 @@ fn a_second_start_is_told_where_the_first_is() {
 fn a_file_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("missing").join("sessile.db");
-    let message =
-        fail(&["demo", "--port", "0", "--store", file.to_str().unwrap()], folder.path());
+    let message = fail(&["demo", "--port", "0", "--store", file.to_str().unwrap()], folder.path());
     assert!(message.contains("missing") && message.contains("--store"), "{message}");
     std::fs::create_dir(folder.path().join("folder.db")).unwrap();
     let message = fail(&["demo", "--port", "0", "--store", "folder.db"], folder.path());
