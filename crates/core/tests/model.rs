@@ -22,12 +22,13 @@ use support::{Engine, START, access_token, counting_store::Trouble, refresh_toke
 const GRACE: u64 = 30_000;
 const VALIDITY: u64 = 60_000;
 const IDLE: u64 = 200_000;
-const ABSOLUTE: u64 = 700_000;
+const ABSOLUTE: u64 = 350_000;
 
 #[derive(Clone, Debug)]
 enum Step {
     LogIn,
-    Refresh(Index, Mishap),
+    /// With one of the newest so many tokens.
+    Refresh(Index, usize, Mishap),
     Verify(Index),
     Revoke(Index),
     Sweep,
@@ -60,7 +61,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let step = prop_oneof![
         2 => Just(Step::LogIn),
-        12 => (any::<Index>(), mishap).prop_map(|(token, mishap)| Step::Refresh(token, mishap)),
+        12 => (any::<Index>(), prop_oneof![Just(4), Just(usize::MAX)], mishap)
+            .prop_map(|(token, newest, mishap)| Step::Refresh(token, newest, mishap)),
         4 => any::<Index>().prop_map(Step::Verify),
         1 => any::<Index>().prop_map(Step::Revoke),
         1 => Just(Step::Sweep),
@@ -278,8 +280,9 @@ async fn live(steps: Vec<Step>, late_is_theft: bool, is_immediate: bool) {
             }
             // Before the first login there is nothing to choose from.
             _ if handles.is_empty() => {}
-            Step::Refresh(index, mishap) => {
-                let token = index.index(model.refresh_tokens.len());
+            Step::Refresh(index, newest, mishap) => {
+                let count = model.refresh_tokens.len();
+                let token = count - 1 - index.index(count.min(newest));
                 let Some(text) = model.refresh_tokens[token].text.clone() else { continue };
                 let session = model.refresh_tokens[token].session;
                 let arriving = |call: usize| std::iter::repeat_n(Trouble::None, call - 1);

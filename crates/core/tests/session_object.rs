@@ -72,9 +72,13 @@ fn difficult_json() -> Value {
     })
 }
 
-/// A JSON object of `depth` objects, one in the other.
+/// A JSON object with `depth` objects and lists in each other.
 fn nested(depth: usize) -> Value {
-    (1..depth).fold(json!({}), |inner, _| json!({ "a": inner }))
+    let inner = (2..depth).fold(json!([]), |inner, level| match level % 2 {
+        0 => json!({ "a": inner }),
+        _ => json!([inner]),
+    });
+    json!({ "a": inner })
 }
 
 #[tokio::test]
@@ -322,12 +326,18 @@ async fn a_regeneration_needs_a_good_signature_and_a_session() {
         assert_eq!(try_refresh(refused), TryRefreshReason::SignatureInvalid);
     });
     assert_eq!(calls.await, []);
+    let assert_refused = async || {
+        for jwt_payload in [None, Some(object(json!({})))] {
+            let request = RegenerateRequest { access_token: token, jwt_payload };
+            let refused = engine.regenerate(request).await;
+            assert_eq!(unauthorised(refused), UnauthorisedReason::SessionNotFound);
+        }
+    };
+    let row = engine.row(issued.session.handle()).await.unwrap();
+    engine.put_row(SessionRecord { expires_at: engine.now(), ..row }).await;
+    assert_refused().await;
     assert!(engine.revoke_session(issued.session.handle()).await.unwrap());
-    for jwt_payload in [None, Some(object(json!({})))] {
-        let request = RegenerateRequest { access_token: token, jwt_payload };
-        let refused = engine.regenerate(request).await;
-        assert_eq!(unauthorised(refused), UnauthorisedReason::SessionNotFound);
-    }
+    assert_refused().await;
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use sessile_core::{
     clock::ManualClock,
     memory::MemoryStore,
     policy::Policy,
-    store::{Store, StoredSigningKey, Swept},
+    store::{Store, StoredSigningKey, Sweep, Swept},
 };
 use support::{
     Engine, MILLISECOND, SECOND, START, access_token, app,
@@ -188,6 +188,33 @@ async fn a_refresh_makes_the_key_that_is_due_before_it_rotates() {
     let calls = engine.calls_of(engine.exchange(refresh_token(&issued)));
     assert_eq!(calls.await, [SigningKeys, AddSigningKey, Rotate]);
     assert_eq!(published(&engine).await.len(), 2);
+}
+
+#[tokio::test]
+async fn of_requests_that_find_a_key_due_one_makes_it() {
+    let engine = Engine::with_policy(quick_rotation()).await;
+    engine.clock.set(START.plus(INTERVAL));
+    let calls = engine.calls_of(async {
+        let (one, other) = tokio::join!(engine.log_in("alice"), engine.log_in("alice"));
+        assert_eq!(key_id_of(&one), key_id_of(&other));
+    });
+    assert_eq!(calls.await, [SigningKeys, AddSigningKey, Insert, Insert]);
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_away_verifies_no_more_once_the_keys_are_read_again() {
+    let engine = Engine::new().await;
+    let issued = engine.log_in("alice").await;
+    let everything =
+        Sweep { sessions_expired_before: START, keys_created_before: START.plus(SECOND), limit: 0 };
+    engine.store().inner().sweep(engine.app(), everything).await.unwrap();
+    engine.clock.advance(SECOND);
+    let other = start(engine.store().inner(), &engine.clock, Policy::default()).await;
+    assert!(engine.read(access_token(&issued)).await.is_ok(), "nobody has told this engine yet");
+    let of_other = other.log_in("alice").await;
+    assert!(engine.read(access_token(&of_other)).await.is_ok());
+    let refused = engine.read(access_token(&issued)).await;
+    assert_eq!(try_refresh(refused), TryRefreshReason::UnknownKey);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sessile::{
-    Error, GeneralError, JsonObject, NewSession, WebConfig, WebError,
+    Error, GeneralError, NewSession, WebConfig, WebError,
     axum::{Session, SessionRejection, SessionRequest},
     clock::{Clock, SystemClock, Timestamp},
 };
@@ -47,7 +47,7 @@ pub(super) async fn session(State(state): State<Arc<DemoState>>, session: Sessio
 pub(super) async fn update_payload(
     State(state): State<Arc<DemoState>>,
     mut session: Session,
-    Json(payload): Json<JsonObject>,
+    Json(payload): Json<Value>,
 ) -> Answer {
     session.update_jwt_payload(&payload).await?;
     view(&state, &session, Some(store_calls())).await
@@ -56,7 +56,7 @@ pub(super) async fn update_payload(
 pub(super) async fn update_data(
     State(state): State<Arc<DemoState>>,
     session: Session,
-    Json(data): Json<JsonObject>,
+    Json(data): Json<Value>,
 ) -> Answer {
     session.update_session_data(&data).await?;
     view(&state, &session, Some(store_calls())).await
@@ -88,7 +88,8 @@ async fn view(state: &DemoState, session: &Session, calls: Option<u64>) -> Answe
 pub(super) async fn general_error(error: Arc<WebError>) -> Response {
     let message = match &*error {
         WebError::Session(Error::General(
-            general @ (GeneralError::PayloadTooLarge { .. }
+            general @ (GeneralError::NotAnObject { .. }
+            | GeneralError::PayloadTooLarge { .. }
             | GeneralError::ProtectedClaim { .. }
             | GeneralError::UserId(_)),
         )) => general.to_string(),

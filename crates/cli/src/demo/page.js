@@ -24,13 +24,13 @@
       init.body = JSON.stringify(body);
     }
     const response = await sessile.fetch(path, init);
-    const answer = await response.json().catch(() => ({}));
+    const answer = parse(await response.text(), (message) => ({ message }));
     if (response.status === 401) {
       if (view) note(`${method} ${path} → 401 ${answer.message}: ${answer.reason}`, "bad");
       showSignedOut(endReason ?? answer.reason);
       throw new Ended();
     }
-    if (!response.ok) throw new Refused(answer.message ?? `The server answered ${response.status}.`);
+    if (!response.ok) throw new Refused(answer.message || `The server answered ${response.status}.`);
     return answer;
   }
 
@@ -116,6 +116,7 @@
   }
 
   const ENDINGS = {
+    no_session: "You are not signed in any more; perhaps you signed out in another tab.",
     refresh_token_missing: "You are not signed in any more; perhaps you signed out in another tab.",
     session_expired: "Your session has expired.",
     session_not_found: "Your session was ended from elsewhere.",
@@ -281,7 +282,10 @@
 
   function editor(id, done) {
     const save = async () => {
-      const next = await call("PUT", `/api/${id}`, parse($(id).value));
+      const value = parse($(id).value, (_, { message }) => {
+        throw new Refused(`Not JSON: ${message}`);
+      });
+      const next = await call("PUT", `/api/${id}`, value);
       setProblem(id, "", false);
       showSession(next);
       note(`${done} — ${calls(next)}`);
@@ -290,11 +294,11 @@
     onSubmit($(`${id}-form`), $(`save-${id}`), save, (text) => setProblem(id, text, true));
   }
 
-  function parse(text) {
+  function parse(text, otherwise) {
     try {
       return JSON.parse(text);
-    } catch ({ message }) {
-      throw new Refused(`Not JSON: ${message}`);
+    } catch (error) {
+      return otherwise(text, error);
     }
   }
 
@@ -331,7 +335,8 @@
   });
 
   onPress($("steal"), async () => {
-    await call("POST", "/session/refresh/steal");
+    const { stolen } = await call("POST", "/session/refresh/steal");
+    if (!stolen) throw new Refused("The browser sent no refresh token to copy.");
     note("the refresh token was copied");
     $("theft-result").hidden = true;
     setTheftStep(1);
@@ -345,7 +350,7 @@
     const found = await call("POST", "/api/theft/replay");
     theftFound = found.outcome === "token theft detected";
     showTheft(found);
-    note(`${found.outcome}: ${found.reason}`, "bad");
+    note(found.reason ? `${found.outcome}: ${found.reason}` : found.outcome, "bad");
     if (theftFound) await new Promise((resolve) => setTimeout(resolve, 1500)); // let it be seen
     else setTheftStep(0);
     await loadSession(); // as the user goes on
