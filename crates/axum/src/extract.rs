@@ -1,4 +1,4 @@
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::{fmt, marker::PhantomData, ops::Deref, time::Duration};
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{HeaderMap, Method, Uri, request::Parts};
@@ -78,6 +78,17 @@ pub enum SkipAntiCsrf {}
 /// The store is asked whether the session is still there, so that a revocation holds at once.
 #[derive(Clone, Copy, Debug)]
 pub enum Immediate {}
+
+/// The login is at most this many seconds ago, so that an old session cannot do what is sensitive.
+/// Answered with 403 and the reason `login_not_fresh` otherwise; the session stays.
+#[derive(Clone, Copy, Debug)]
+pub enum FreshLogin<const SECONDS: u64> {}
+
+impl<const SECONDS: u64> Requirement for FreshLogin<SECONDS> {
+    fn add_to(requirements: &mut Requirements) {
+        requirements.login_within = Some(Duration::from_secs(SECONDS));
+    }
+}
 
 impl Requirement for RequireAntiCsrf {
     fn add_to(requirements: &mut Requirements) {

@@ -47,7 +47,7 @@ mod routes;
 mod session;
 
 pub use extract::{
-    Immediate, RequireAntiCsrf, Requirement, SessionRequest, SessionWith, SkipAntiCsrf,
+    FreshLogin, Immediate, RequireAntiCsrf, Requirement, SessionRequest, SessionWith, SkipAntiCsrf,
 };
 pub use handlers::Rejected;
 pub use layer::{SessionLayer, SessionMiddleware, SessionResponseFuture};

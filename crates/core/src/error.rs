@@ -116,6 +116,8 @@ reasons! {
         /// The anti-CSRF token of a refresh is missing or is not the one that came with the
         /// refresh token.
         AntiCsrfMismatch => "anti_csrf_mismatch", "the anti-CSRF token is missing or does not match";
+        /// The session is there, but its login is longer ago than the request requires.
+        LoginNotFresh => "login_not_fresh", "the login is longer ago than this request requires";
         /// The previous refresh token came after its grace period; the session was ended.
         LateRetry => "late_retry", "the previous refresh token was used after its grace period, and the session was ended";
         /// A refresh token came that another retry had displaced; the session was ended.
@@ -226,6 +228,12 @@ pub enum GeneralError {
     /// The store failed. Nothing that it acknowledged is lost.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The user has as many sessions as may be alive at once, and the policy refuses one more.
+    #[error("the user has {maximum} sessions, and may not have more at once: end one first")]
+    TooManySessions {
+        /// The most that may be alive at once.
+        maximum: usize,
+    },
     /// Other requests kept changing the same session; the call may be repeated.
     #[error("the session is changed by other requests all the time; try again")]
     TooMuchContention,
@@ -252,6 +260,7 @@ impl GeneralError {
             Self::Random(_) => "randomness",
             Self::Serialise(_) => "not_serialisable",
             Self::Store(_) => "store",
+            Self::TooManySessions { .. } => "too_many_sessions",
             Self::TooMuchContention => "contention",
             Self::UserId(_) => "user_id",
             Self::WrappingKey(_) => "wrapping_key",

@@ -56,6 +56,10 @@ pub enum RevocationReason {
     /// Its previous refresh token came after its grace period, and the policy does not call that
     /// a theft.
     LateRetry,
+    /// It began before a moment, and all such sessions were ended.
+    BeganBefore,
+    /// Its user logged in once more than sessions may be alive at once, and it was the oldest.
+    Evicted,
     /// A refresh token came that another retry had displaced, and the policy does not call that a
     /// theft.
     OrphanedBranch,
@@ -76,6 +80,8 @@ impl RevocationReason {
             Self::AllOfUser => "all_of_user",
             Self::AllOthersOfUser => "all_others_of_user",
             Self::LateRetry => "late_retry",
+            Self::BeganBefore => "began_before",
+            Self::Evicted => "evicted",
             Self::OrphanedBranch => "orphaned_branch",
             Self::ReplacedByLogin => "replaced_by_login",
             Self::Requested => "requested",

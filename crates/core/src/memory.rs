@@ -11,8 +11,8 @@ use crate::{
     identifier::{AppId, SessionHandle, TenantScope},
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, RemovedSession, SessionRecord, Store, StoreError,
-        StoreErrorKind, StoredSigningKey, Sweep, Swept,
+        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
+        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, Sweep, Swept, WhenFull,
     },
 };
 
@@ -63,6 +63,32 @@ impl App {
         self.sessions.get_mut(handle).filter(|session| !session.is_expired(now))
     }
 
+    fn insert(&mut self, session: SessionRecord) -> Result<(), StoreError> {
+        let handle = session.handle.clone();
+        if self.sessions.contains_key(&handle) {
+            return Err(already_exists("a session with this handle exists already"));
+        }
+        self.by_user.entry(session.user_id.clone()).or_default().insert(handle.clone());
+        self.sessions.insert(handle, session);
+        Ok(())
+    }
+
+    /// Oldest first.
+    fn live_sessions_of_user(
+        &self,
+        user_id: &str,
+        tenants: &TenantScope,
+        now: Timestamp,
+    ) -> Vec<SessionRecord> {
+        let handles = self.handles_of_user(user_id, tenants);
+        let sessions = handles.iter().filter_map(|handle| self.sessions.get(handle));
+        let mut sessions: Vec<_> =
+            sessions.filter(|session| !session.is_expired(now)).cloned().collect();
+        // Stable: the sessions of one moment stay in the order of their handles.
+        sessions.sort_by_key(|session| session.created_at);
+        sessions
+    }
+
     fn remove(&mut self, handle: &SessionHandle) -> Option<RemovedSession> {
         let SessionRecord { handle, user_id, .. } = self.sessions.remove(handle)?;
         if let Some(handles) = self.by_user.get_mut(&user_id) {
@@ -86,14 +112,30 @@ impl App {
 
 impl Store for MemoryStore {
     async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
+        self.with(app, |app| app.insert(session))
+    }
+
+    async fn insert_session_within(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+        limit: SessionLimit,
+        now: Timestamp,
+    ) -> Result<LimitedInsertion, StoreError> {
         self.with(app, |app| {
-            let handle = session.handle.clone();
-            if app.sessions.contains_key(&handle) {
-                return Err(already_exists("a session with this handle exists already"));
+            let oldest_first = app.live_sessions_of_user(&session.user_id, &TenantScope::All, now);
+            let room = limit.maximum.get() - 1;
+            let excess = oldest_first.len().saturating_sub(room);
+            if excess > 0 && limit.when_full == WhenFull::Refuse {
+                return Ok(LimitedInsertion::Refused);
             }
-            app.by_user.entry(session.user_id.clone()).or_default().insert(handle.clone());
-            app.sessions.insert(handle, session);
-            Ok(())
+            app.insert(session)?;
+            let ended: Vec<_> =
+                oldest_first.into_iter().take(excess).map(|session| session.handle).collect();
+            for handle in &ended {
+                app.remove(handle);
+            }
+            Ok(LimitedInsertion::Inserted(ended))
         })
     }
 
@@ -182,6 +224,20 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn remove_sessions_created_before(
+        &self,
+        app: &AppId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RemovedSession>, StoreError> {
+        Ok(self.with(app, |app| {
+            let sessions = app.sessions.values().filter(|session| session.created_at < before);
+            let handles: Vec<_> =
+                sessions.take(limit).map(|session| session.handle.clone()).collect();
+            handles.iter().filter_map(|handle| app.remove(handle)).collect()
+        }))
+    }
+
     async fn sessions_of_user(
         &self,
         app: &AppId,
@@ -189,15 +245,7 @@ impl Store for MemoryStore {
         tenants: &TenantScope,
         now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        Ok(self.with(app, |app| {
-            let handles = app.handles_of_user(user_id, tenants);
-            let sessions = handles.iter().filter_map(|handle| app.sessions.get(handle));
-            let mut sessions: Vec<_> =
-                sessions.filter(|session| !session.is_expired(now)).cloned().collect();
-            // Stable: the sessions of one moment stay in the order of their handles.
-            sessions.sort_by_key(|session| session.created_at);
-            sessions
-        }))
+        Ok(self.with(app, |app| app.live_sessions_of_user(user_id, tenants, now)))
     }
 
     async fn signing_keys(&self, app: &AppId) -> Result<Vec<StoredSigningKey>, StoreError> {

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::{access_token::AccessTokenVersion, error::GeneralError, keys::Algorithm};
+use crate::{
+    access_token::AccessTokenVersion, error::GeneralError, keys::Algorithm, store::SessionLimit,
+};
 
 /// Lifetime of an access token: 1 hour.
 pub const ACCESS_TOKEN_VALIDITY: Duration = Duration::from_secs(3600);
@@ -134,6 +136,8 @@ pub struct Policy {
     pub signing_key_update_interval: Duration,
     /// How long a signing key is published before it signs.
     pub signing_key_overlap: Duration,
+    /// How many sessions a user may have at once; `None` for as many as there are.
+    pub session_limit: Option<SessionLimit>,
     /// Memory for access tokens that were verified before, in bytes; 0 remembers none.
     pub verified_token_memory: usize,
     /// The largest cookie that an access token may make, name and value, in bytes; `None` where
@@ -157,6 +161,7 @@ impl Default for Policy {
             access_token_validity_jitter: 0.0,
             signing_key_update_interval: SIGNING_KEY_UPDATE_INTERVAL,
             signing_key_overlap: SIGNING_KEY_OVERLAP,
+            session_limit: None,
             verified_token_memory: VERIFIED_TOKEN_MEMORY,
             cookie_limit: Some(crate::COOKIE_LIMIT_BYTES),
         }

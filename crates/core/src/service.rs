@@ -139,12 +139,21 @@ pub struct VerifyRequest<'a> {
     pub revocation: Option<Revocation>,
     /// The rotation policy that this request follows; the policy's choice where nothing is said.
     pub rotation: Option<RotationPolicy>,
+    /// How long ago the login may be at most, for what must not be done in an old session. One
+    /// store call; the session is there then.
+    pub login_within: Option<Duration>,
 }
 
 impl<'a> VerifyRequest<'a> {
     /// Verifies `access_token` as the policy says, without an anti-CSRF check.
     pub const fn new(access_token: &'a str) -> Self {
-        Self { access_token, anti_csrf: AntiCsrf::Unchecked, revocation: None, rotation: None }
+        Self {
+            access_token,
+            anti_csrf: AntiCsrf::Unchecked,
+            revocation: None,
+            rotation: None,
+            login_within: None,
+        }
     }
 }
 

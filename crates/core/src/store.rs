@@ -5,7 +5,7 @@
 //! [`rotation`](crate::rotation) as data. The suite in `conformance` (feature `conformance`) is
 //! the contract: a store that passes it serves the engine.
 
-use std::{error::Error as StdError, fmt, future::Future};
+use std::{error::Error as StdError, fmt, future::Future, num::NonZeroUsize};
 
 use crate::{
     clock::Timestamp,
@@ -87,6 +87,34 @@ pub enum DataReplacement {
     NoSession,
     /// The data is not the expected version any more; nothing was changed.
     Conflict,
+}
+
+/// How many sessions a user may have at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SessionLimit {
+    /// The most that may be alive at the same time, over all tenants; at least one.
+    pub maximum: NonZeroUsize,
+    /// What happens to one more.
+    pub when_full: WhenFull,
+}
+
+/// What happens when a user with as many sessions as may be logs in once more.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum WhenFull {
+    /// The oldest sessions end.
+    #[default]
+    EndOldest,
+    /// The new session is refused.
+    Refuse,
+}
+
+/// How an insertion under a [`SessionLimit`] ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LimitedInsertion {
+    /// The session was added, and these were removed for it, oldest first.
+    Inserted(Vec<SessionHandle>),
+    /// The user has as many sessions as may be; nothing was changed.
+    Refused,
 }
 
 /// A session that was removed.
@@ -225,6 +253,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         session: SessionRecord,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Adds a session if its user has fewer than `limit.maximum` that are not expired at `now`, or
+    /// makes room for it as `limit.when_full` says. However many are added at once, there are
+    /// never more.
+    ///
+    /// # Errors
+    /// As [`insert_session`](Self::insert_session).
+    fn insert_session_within(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+        limit: SessionLimit,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<LimitedInsertion, StoreError>> + Send;
+
     /// The session of that name, expired or not.
     fn get_session(
         &self,
@@ -282,6 +324,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
     ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send;
+
+    /// Removes at most `limit` sessions that were created before `before`, and gives them; callers
+    /// repeat it while it gives as many.
+    fn remove_sessions_created_before(
+        &self,
+        app: &AppId,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<RemovedSession>, StoreError>> + Send;
 
     /// The sessions of a user in these tenants that are not expired at `now`, oldest first; in any
     /// order where they were created in the same millisecond.

@@ -39,6 +39,8 @@ impl Task {
 pub(crate) enum Failure {
     /// A row of that name exists; this says which.
     AlreadyExists(&'static str),
+    /// A new file cannot be made.
+    CannotCreate,
     /// SQLite failed. Shared, because all requests of a batch are told.
     Sqlite(Arc<rusqlite::Error>),
 }
@@ -55,6 +57,14 @@ impl Failure {
     pub(crate) fn report(&self, task: Task) -> StoreError {
         match self {
             Self::AlreadyExists(what) => StoreError::new(StoreErrorKind::AlreadyExists, *what),
+            Self::CannotCreate => {
+                let text = format!(
+                    "{}: the file is there already or cannot be made; name a new one in a folder \
+                     that can be written to",
+                    task.name()
+                );
+                StoreError::new(StoreErrorKind::NotWritable, text)
+            }
             Self::Sqlite(error) => {
                 let (kind, advice) = assess(error, task);
                 StoreError::new(kind, format!("{}: {advice}", task.name()))

@@ -25,7 +25,7 @@ impl DatabaseFile {
         static CREATION: Mutex<()> = Mutex::new(());
 
         let creating = CREATION.lock().unwrap_or_else(PoisonError::into_inner);
-        let created = private_file_options().write(true).create_new(true).open(path).map(drop);
+        let created = create_new(path);
         drop(creating);
         match created {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -81,6 +81,11 @@ impl DatabaseFile {
     pub(crate) fn make_private(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Makes an empty file that only its owner can read and write; fails where there is one.
+pub(crate) fn create_new(path: &Path) -> io::Result<()> {
+    private_file_options().write(true).create_new(true).open(path).map(drop)
 }
 
 fn private_file_options() -> OpenOptions {

@@ -9,17 +9,17 @@ use sessile_core::{
     clock::Timestamp,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, RemovedSession, SessionRecord, Store, StoreError,
-        StoredSigningKey, Sweep, Swept,
+        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
+        SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
     },
 };
 
 use crate::{
-    connection,
+    backup, connection,
     file::DatabaseFile,
     options::SqliteOptions,
     reader::Readers,
-    statements::{keys, sessions, sweeping},
+    statements::{keys, limits, sessions, sweeping},
     writer::{Statistics, Writer},
 };
 
@@ -73,6 +73,22 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Writes a copy of the store, as it is at one moment, into a new file, beside the traffic. The
+    /// copy is a store of its own and has the mode 0600.
+    ///
+    /// It opens with the same wrapping key. Sessions that end after the copy was made live on in
+    /// it: after restoring one, end all that began before, if that matters
+    /// (`Sessions::revoke_sessions_created_before`).
+    ///
+    /// # Errors
+    /// [`NotWritable`](sessile_core::store::StoreErrorKind::NotWritable) when the file is there
+    /// already or cannot be made.
+    pub async fn back_up(&self, to: impl AsRef<Path>) -> Result<(), StoreError> {
+        let to = to.as_ref().to_owned();
+        let work = move |connection: &_| backup::write_copy(connection, &to);
+        self.shared.readers.submit("backing up the store", work).await
+    }
+
     /// What the writer has done since this store was opened.
     pub fn statistics(&self) -> Statistics {
         self.shared.writer.statistics()
@@ -92,6 +108,19 @@ impl Store for SqliteStore {
     async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
         let app = app.clone();
         let work = move |connection: &_| sessions::insert(connection, &app, &session);
+        self.shared.writer.submit("inserting a session", work).await
+    }
+
+    async fn insert_session_within(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+        limit: SessionLimit,
+        now: Timestamp,
+    ) -> Result<LimitedInsertion, StoreError> {
+        let app = app.clone();
+        let work =
+            move |connection: &_| limits::insert_within(connection, &app, &session, limit, now);
         self.shared.writer.submit("inserting a session", work).await
     }
 
@@ -168,6 +197,18 @@ impl Store for SqliteStore {
             sessions::remove_of_user(connection, &app, &user_id, &tenants, except.as_ref())
         };
         self.shared.writer.submit("removing the sessions of a user", work).await
+    }
+
+    async fn remove_sessions_created_before(
+        &self,
+        app: &AppId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RemovedSession>, StoreError> {
+        let app = app.clone();
+        let work =
+            move |connection: &_| limits::remove_created_before(connection, &app, before, limit);
+        self.shared.writer.submit("removing old sessions", work).await
     }
 
     async fn sessions_of_user(

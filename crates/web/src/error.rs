@@ -14,6 +14,10 @@ pub enum ForbiddenReason {
          and behind a proxy set public_origin"
     )]
     CrossSite,
+    /// The login is longer ago than the request requires: the user must log in again, and keeps
+    /// the session until then.
+    #[error("the login is longer ago than this request requires")]
+    LoginNotFresh,
     /// It lacks the header `rid`, which other sites cannot send.
     #[error("the request lacks the header rid")]
     CustomHeaderMissing,
@@ -24,6 +28,7 @@ impl ForbiddenReason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::CrossSite => "cross_site_request",
+            Self::LoginNotFresh => "login_not_fresh",
             Self::CustomHeaderMissing => "custom_header_missing",
         }
     }
@@ -48,7 +53,8 @@ impl From<GeneralError> for WebError {
 }
 
 impl WebError {
-    /// The status of the answer: 403 where another site may have sent the request; 503 where the
+    /// The status of the answer: 403 where another site may have sent the request, the login is too
+    /// old, or the user has too many sessions; 503 where the
     /// store cannot be reached, 500 for every other fault of the server; for the rest
     /// `session_expired_status`, 401 unless configured otherwise.
     pub fn status(&self, config: &WebConfig) -> StatusCode {
@@ -58,6 +64,9 @@ impl WebError {
                 if error.kind() == StoreErrorKind::Unavailable =>
             {
                 StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Session(Error::General(GeneralError::TooManySessions { .. })) => {
+                StatusCode::FORBIDDEN
             }
             Self::Session(Error::General(_)) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Session(_) => config.session_expired_status,
@@ -80,6 +89,9 @@ impl WebError {
             Self::Session(Error::Unauthorised { .. }) => "unauthorised",
             Self::Session(Error::TryRefreshToken { .. }) => "try refresh token",
             Self::Session(Error::TokenTheftDetected { .. }) => "token theft detected",
+            Self::Session(Error::General(GeneralError::TooManySessions { .. })) => {
+                "too many sessions"
+            }
             Self::Session(_) => "internal error",
         };
         json!({ "message": message, "reason": self.reason_code() })

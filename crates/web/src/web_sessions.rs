@@ -1,4 +1,4 @@
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use sessile_core::{
     AntiCsrf, Error, GeneralError, IssuedSession, NewSession, RefreshRequest, Secret,
@@ -10,7 +10,7 @@ use crate::{
     anti_csrf::{AntiCsrfMode, check_request, is_safe},
     config::{Transfer, WebConfig},
     cookies::SessionCookie,
-    error::WebError,
+    error::{ForbiddenReason, WebError},
     request::{RequestHead, looks_like_access_token},
     response::ResponseChanges,
     session::Session,
@@ -35,6 +35,8 @@ pub struct Requirements {
     pub anti_csrf: AntiCsrfCheck,
     /// How soon a revocation must hold; the policy's choice where nothing is said.
     pub revocation: Option<Revocation>,
+    /// How long ago the login may be at most. One store call.
+    pub login_within: Option<Duration>,
 }
 
 /// Sessions, as requests and answers carry them. Clones are cheap and share everything.
@@ -97,7 +99,7 @@ impl WebSessions {
         if checked && offered.transfer == Transfer::Cookie {
             check_request(head, &self.config).map_err(WebError::Forbidden)?;
         }
-        let result = self.verify_offered(head, &offered, checked, requirements.revocation).await;
+        let result = self.verify_offered(head, &offered, checked, requirements).await;
         match result {
             Ok((verified, text)) => {
                 let access_token = match verified.new_access_token() {
@@ -125,6 +127,9 @@ impl WebSessions {
             {
                 // A bearer token of another system, which is not for us to judge.
                 Ok(None)
+            }
+            Err(Error::Unauthorised { reason: UnauthorisedReason::LoginNotFresh }) => {
+                Err(WebError::Forbidden(ForbiddenReason::LoginNotFresh))
             }
             Err(error) => {
                 if let Error::Unauthorised { .. } = error {
@@ -236,7 +241,8 @@ impl WebSessions {
         head: &RequestHead<'_>,
         response: &ResponseChanges,
     ) -> Result<(), WebError> {
-        let requirements = Requirements { anti_csrf: AntiCsrfCheck::Required, revocation: None };
+        let requirements =
+            Requirements { anti_csrf: AntiCsrfCheck::Required, ..Requirements::default() };
         let mut session = self.require(head, requirements, response).await?;
         Ok(session.revoke_session().await?)
     }
@@ -295,14 +301,18 @@ impl WebSessions {
         head: &RequestHead<'_>,
         offered: &Offered<'a>,
         checked: bool,
-        revocation: Option<Revocation>,
+        requirements: Requirements,
     ) -> Result<(VerifiedSession, &'a str), Error> {
         let anti_csrf = self.anti_csrf_token(head, offered.transfer, checked);
         let mut best: Option<(VerifiedSession, &'a str)> = None;
         let mut refused = None;
         for access_token in offered.values.iter().copied() {
-            let request =
-                VerifyRequest { anti_csrf, revocation, ..VerifyRequest::new(access_token) };
+            let request = VerifyRequest {
+                anti_csrf,
+                revocation: requirements.revocation,
+                login_within: requirements.login_within,
+                ..VerifyRequest::new(access_token)
+            };
             match self.service.verify(request).await {
                 Ok(verified) => {
                     let newer = best.as_ref().is_none_or(|(best, _)| {

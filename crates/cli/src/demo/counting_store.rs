@@ -6,8 +6,8 @@ use sessile::{
     clock::Timestamp,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, RemovedSession, SessionRecord, Store, StoreError,
-        StoredSigningKey, Sweep, Swept,
+        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
+        SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
     },
 };
 
@@ -44,6 +44,16 @@ impl<S: Store> Store for CountingStore<S> {
         session: SessionRecord,
     ) -> impl Future<Output = Result<(), StoreError>> + Send {
         self.counted().insert_session(app, session)
+    }
+
+    fn insert_session_within(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+        limit: SessionLimit,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<LimitedInsertion, StoreError>> + Send {
+        self.counted().insert_session_within(app, session, limit, now)
     }
 
     fn get_session(
@@ -100,6 +110,15 @@ impl<S: Store> Store for CountingStore<S> {
         except: Option<&SessionHandle>,
     ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send {
         self.counted().remove_sessions_of_user(app, user_id, tenants, except)
+    }
+
+    fn remove_sessions_created_before(
+        &self,
+        app: &AppId,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<RemovedSession>, StoreError>> + Send {
+        self.counted().remove_sessions_created_before(app, before, limit)
     }
 
     fn sessions_of_user(

@@ -1,6 +1,6 @@
 //! Creation and verification.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
@@ -9,7 +9,7 @@ use crate::{
     access_token::{AccessToken, AccessTokenVersion, ReadError, check_payload, read},
     clock::Timestamp,
     error::{Error, GeneralError, TryRefreshReason, UnauthorisedReason},
-    event::EventKind,
+    event::{EventKind, RevocationReason},
     identifier::SessionHandle,
     json::object_to_text,
     policy::{Revocation, RotationPolicy, SigningKeyKind},
@@ -17,7 +17,7 @@ use crate::{
     rotation::TokenHash,
     service::{AntiCsrf, NewSession, VerifyRequest},
     session::{IssuedSession, VerifiedSession},
-    store::{SessionRecord, Store},
+    store::{LimitedInsertion, SessionRecord, Store},
 };
 
 impl<S: Store> Engine<S> {
@@ -61,9 +61,30 @@ impl<S: Store> Engine<S> {
         // Signed first: a payload that does not fit is refused before anything is stored.
         let issued =
             self.issue(&row, jwt_payload, text, refresh_token, None, new.issue, now).await?;
-        self.store().insert_session(&self.app, row).await?;
+        self.insert(row, now).await?;
         self.tell(issued.session.handle(), issued.session.user_id(), EventKind::Created);
         Ok(issued)
+    }
+
+    /// Adds the session, within the limit if there is one.
+    async fn insert(&self, row: SessionRecord, now: Timestamp) -> Result<(), Error> {
+        let Some(limit) = self.policy.session_limit else {
+            return Ok(self.store().insert_session(&self.app, row).await?);
+        };
+        let user_id = row.user_id.clone();
+        match self.store().insert_session_within(&self.app, row, limit, now).await? {
+            LimitedInsertion::Inserted(evicted) => {
+                let reason = RevocationReason::Evicted;
+                for handle in &evicted {
+                    self.tell(handle, &user_id, EventKind::Revoked { reason });
+                }
+                Ok(())
+            }
+            LimitedInsertion::Refused => {
+                let maximum = limit.maximum.get();
+                Err(GeneralError::TooManySessions { maximum }.into())
+            }
+        }
     }
 
     pub(super) async fn verify_token(
@@ -80,6 +101,9 @@ impl<S: Store> Engine<S> {
         {
             return Err(TryRefreshReason::AntiCsrfMismatch.into());
         }
+        if let Some(within) = request.login_within {
+            self.check_login(&token.handle, within, now).await?;
+        }
         let revocation = request.revocation.unwrap_or(self.policy.revocation);
         let immediate = revocation == Revocation::Immediate;
         match request.rotation.unwrap_or(self.policy.rotation) {
@@ -95,6 +119,22 @@ impl<S: Store> Engine<S> {
             RotationPolicy::OnRefresh { .. } if immediate => self.check_lineage(token).await,
             RotationPolicy::OnUse => self.verify_on_use(token, immediate, now).await,
             _ => Ok(token.into()),
+        }
+    }
+
+    /// Whether the session is there and began not longer ago than `within`.
+    async fn check_login(
+        &self,
+        handle: &SessionHandle,
+        within: Duration,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        match self.live_session(handle).await? {
+            None => Err(UnauthorisedReason::SessionNotFound.into()),
+            Some(row) if row.created_at.plus(within) < now => {
+                Err(UnauthorisedReason::LoginNotFresh.into())
+            }
+            Some(_) => Ok(()),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     access_token::VerifiedCache,
     clock::{Clock, Timestamp},
     error::Error,
-    event::{EventKind, Events},
+    event::{EventKind, Events, RevocationReason},
     identifier::{AppId, SessionHandle},
     keys::{KeyManager, WrappingKey},
     policy::Policy,
@@ -92,8 +92,49 @@ impl<S: Store> Sessions<S> {
         &self.engine.surroundings.store
     }
 
+    /// Ends all sessions of the app that began before a moment, and says how many: after a backup
+    /// was restored, for instance, which brings revoked sessions back. It goes on in short steps
+    /// beside the traffic.
+    ///
+    /// # Errors
+    /// [`Error::General`] when the store fails; what was ended until then stays ended.
+    pub async fn revoke_sessions_created_before(&self, before: Timestamp) -> Result<usize, Error> {
+        const STEP: usize = 256;
+        let reason = RevocationReason::BeganBefore;
+        let mut ended = 0;
+        loop {
+            let app = self.app();
+            let removed = self.store().remove_sessions_created_before(app, before, STEP).await?;
+            for session in &removed {
+                self.engine.tell(&session.handle, &session.user_id, EventKind::Revoked { reason });
+            }
+            ended += removed.len();
+            if removed.len() < STEP {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Removes all sessions that expired and all keys that retired, in short steps beside the
+    /// traffic. Once an hour is plenty.
+    ///
+    /// # Errors
+    /// [`Error::General`] when the store fails.
+    pub async fn sweep_all(&self) -> Result<Swept, Error> {
+        const STEP: usize = 256;
+        let mut total = Swept::default();
+        loop {
+            let swept = self.sweep(STEP).await?;
+            total.sessions += swept.sessions;
+            total.keys += swept.keys;
+            if swept.sessions < STEP {
+                return Ok(total);
+            }
+        }
+    }
+
     /// Removes sessions that expired and keys that retired, at most `limit` sessions in one short
-    /// step. Repeat it while it removes as many; once an hour is plenty.
+    /// step.
     ///
     /// # Errors
     /// [`Error::General`] when the store fails.

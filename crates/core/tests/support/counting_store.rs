@@ -12,8 +12,8 @@ use sessile_core::{
     memory::MemoryStore,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, RemovedSession, SessionRecord, Store, StoreError,
-        StoreErrorKind, StoredSigningKey, Sweep, Swept,
+        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
+        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, Sweep, Swept,
     },
 };
 
@@ -21,12 +21,14 @@ use sessile_core::{
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Intent {
     Insert,
+    InsertWithin,
     Get,
     Rotate,
     ReplaceData,
     ReplacePayload,
     Remove,
     RemoveOfUser,
+    RemoveCreatedBefore,
     List,
     SigningKeys,
     AddSigningKey,
@@ -137,6 +139,27 @@ impl<S> fmt::Debug for CountingStore<S> {
 impl<S: Store> Store for CountingStore<S> {
     async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
         self.call(Intent::Insert, self.inner.insert_session(app, session)).await
+    }
+
+    async fn insert_session_within(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+        limit: SessionLimit,
+        now: Timestamp,
+    ) -> Result<LimitedInsertion, StoreError> {
+        let answer = self.inner.insert_session_within(app, session, limit, now);
+        self.call(Intent::InsertWithin, answer).await
+    }
+
+    async fn remove_sessions_created_before(
+        &self,
+        app: &AppId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RemovedSession>, StoreError> {
+        let answer = self.inner.remove_sessions_created_before(app, before, limit);
+        self.call(Intent::RemoveCreatedBefore, answer).await
     }
 
     async fn get_session(

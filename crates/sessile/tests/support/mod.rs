@@ -29,8 +29,8 @@ use sessile::{
     rotation::Rotation,
     sqlite::SqliteStore,
     store::{
-        DataReplacement, DataVersion, RemovedSession, SessionRecord, Store, StoreError,
-        StoredSigningKey, Sweep, Swept,
+        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
+        SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
     },
 };
 use tempfile::TempDir;
@@ -57,6 +57,10 @@ macro_rules! counted {
 
 counted! {
     insert_session(app: &AppId, session: SessionRecord) -> ();
+    insert_session_within(app: &AppId, session: SessionRecord, limit: SessionLimit, now: Timestamp)
+        -> LimitedInsertion;
+    remove_sessions_created_before(app: &AppId, before: Timestamp, limit: usize)
+        -> Vec<RemovedSession>;
     get_session(app: &AppId, handle: &SessionHandle) -> Option<SessionRecord>;
     rotate_session(app: &AppId, handle: &SessionHandle, rotation: Rotation)
         -> Option<SessionRecord>;

@@ -1,0 +1,60 @@
+//! How many sessions there may be, and how old.
+
+use rusqlite::{Connection, Row, named_params, params};
+use sessile_core::{
+    AppId, SessionHandle,
+    clock::Timestamp,
+    store::{LimitedInsertion, RemovedSession, SessionLimit, SessionRecord, WhenFull},
+};
+
+use super::sessions;
+use crate::failure::Failure;
+
+/// The writer's transaction keeps everybody else from adding a session between the statements.
+pub(crate) fn insert_within(
+    connection: &Connection,
+    app: &AppId,
+    session: &SessionRecord,
+    limit: SessionLimit,
+    now: Timestamp,
+) -> Result<LimitedInsertion, Failure> {
+    let sql = "SELECT handle FROM sessions
+        WHERE app_id = :app AND user_id = :user AND expires_at > :now
+        ORDER BY created_at, handle";
+    let mut statement = connection.prepare_cached(sql)?;
+    let parameters = named_params! {
+        ":app": app.as_str(), ":user": session.user_id, ":now": now.as_millis(),
+    };
+    let handle = |row: &Row<'_>| Ok(SessionHandle::new(row.get_ref(0)?.as_str()?));
+    let mut oldest_first: Vec<SessionHandle> =
+        statement.query_map(parameters, handle)?.collect::<Result<_, _>>()?;
+    let excess = (oldest_first.len() + 1).saturating_sub(limit.maximum.get());
+    if excess > 0 && limit.when_full == WhenFull::Refuse {
+        return Ok(LimitedInsertion::Refused);
+    }
+    sessions::insert(connection, app, session)?;
+    oldest_first.truncate(excess);
+    sessions::remove(connection, app, &oldest_first)?;
+    Ok(LimitedInsertion::Inserted(oldest_first))
+}
+
+pub(crate) fn remove_created_before(
+    connection: &Connection,
+    app: &AppId,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<RemovedSession>, Failure> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let sql = "DELETE FROM sessions WHERE rowid IN (
+            SELECT rowid FROM sessions WHERE app_id = ? AND created_at < ? LIMIT ?
+        ) RETURNING handle, user_id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let removed = |row: &Row<'_>| {
+        Ok(RemovedSession {
+            handle: SessionHandle::new(row.get_ref(0)?.as_str()?),
+            user_id: row.get(1)?,
+        })
+    };
+    let rows = statement.query_map(params![app.as_str(), before.as_millis(), limit], removed)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
