@@ -184,12 +184,8 @@ impl Policy {
             "signing_key_overlap must not be longer than half of signing_key_update_interval"
         } else if !(0.0..=0.25).contains(&self.access_token_validity_jitter) {
             "access_token_validity_jitter must be between 0 and 0.25"
-        } else if self.access_token_version == AccessTokenVersion::V2
-            && self.algorithm != Algorithm::Rs256
-        {
-            "access_token_version V2 needs the algorithm RS256"
         } else {
-            return Ok(());
+            return self.access_token_version.check_algorithm(self.algorithm);
         };
         Err(GeneralError::Configuration(problem.into()))
     }

@@ -218,11 +218,12 @@ pub fn propose_promotion(
 pub enum Judgement {
     /// The token is current, or a child of the current one: rotate as [`propose`] says.
     Rotate,
-    /// The token is the previous one, and its grace period lasts: re-issue the sealed child if it
-    /// is there and current, or else rotate as [`replace_child`] says.
-    WithinGrace,
     /// The grace period lasts, and the token is the previous one or a displaced child of it:
-    /// rotate as [`replace_child`] says.
+    /// re-issue the sealed child if the token opens it and it is current, or else rotate as
+    /// [`replace_child`] says.
+    WithinGrace,
+    /// The grace period lasts, and the token is the previous one: rotate as [`replace_child`]
+    /// says, whatever child the row keeps.
     ReplaceChild,
     /// The token is current, and stays so until its child is used: hand out a child, and write
     /// nothing.
@@ -278,7 +279,7 @@ pub fn judge(
         }
     } else if previous.is_some() && presented.parent == previous {
         // An honest client whose token another retry displaced looks like this too.
-        if within_grace && idempotent { Judgement::ReplaceChild } else { Judgement::OrphanedBranch }
+        if within_grace && idempotent { Judgement::WithinGrace } else { Judgement::OrphanedBranch }
     } else {
         Judgement::Stale
     }

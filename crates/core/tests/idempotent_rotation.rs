@@ -277,21 +277,77 @@ async fn the_window_is_anchored_at_the_rotation() {
     assert_eq!(unauthorised(refused), UnauthorisedReason::LateRetry);
 }
 
-#[tokio::test]
-async fn a_replaced_child_does_not_move_the_window_and_is_stale_itself() {
-    let engine = Engine::new().await;
+/// A session whose first token was given two children, of which the first was displaced, as it is
+/// where the row keeps no child: after a move from another core, or from another policy.
+async fn with_displaced_child(engine: &Engine) -> [IssuedSession; 3] {
     let first = engine.log_in("alice").await;
     let displaced = engine.exchange(refresh_token(&first)).await.unwrap();
+    let row = engine.row(first.session.handle()).await.unwrap();
+    engine.put_row(SessionRecord { sealed_child: None, ..row }).await;
+    let current = engine.exchange(refresh_token(&first)).await.unwrap();
+    [first, displaced, current]
+}
+
+#[tokio::test]
+async fn a_replaced_child_does_not_move_the_window() {
+    let engine = Engine::new().await;
+    let first = engine.log_in("alice").await;
+    drop(engine.exchange(refresh_token(&first)).await.unwrap());
     let row = engine.row(first.session.handle()).await.unwrap();
     engine.put_row(SessionRecord { sealed_child: None, ..row }).await;
     engine.clock.advance(GRACE);
     drop(engine.exchange(refresh_token(&first)).await.unwrap());
     engine.clock.advance(MILLISECOND);
-    let row = engine.row(first.session.handle()).await.unwrap();
     let refused = engine.exchange(refresh_token(&first)).await;
     assert_eq!(unauthorised(refused), UnauthorisedReason::LateRetry);
-    engine.put_row(row).await;
-    assert_eq!(theft(engine.exchange(refresh_token(&displaced)).await), TheftKind::Stale);
+}
+
+#[tokio::test]
+async fn a_displaced_child_is_answered_within_the_window() {
+    let engine = Engine::new().await;
+    let [first, displaced, current] = with_displaced_child(&engine).await;
+    let before = engine.row(first.session.handle()).await.unwrap();
+    engine.clock.advance(GRACE);
+    let child = engine.exchange(refresh_token(&displaced)).await.unwrap();
+    let row = engine.row(first.session.handle()).await.unwrap();
+    assert!(row.refresh_token_hash == stored_hash(refresh_token(&child)));
+    assert!(row.previous_refresh_token_hash == before.previous_refresh_token_hash);
+    assert_eq!((row.rotated_at, row.expires_at), (before.rotated_at, before.expires_at));
+    let again = engine.exchange(refresh_token(&displaced)).await.unwrap();
+    assert_eq!(refresh_token(&again), refresh_token(&child), "its answer may be lost too");
+
+    // However often they displace each other, all are children of the previous token.
+    let mut holders = [current, child];
+    for turn in 0..6 {
+        let presented = refresh_token(&holders[turn % 2]);
+        holders[turn % 2] = engine.exchange(presented).await.unwrap();
+        let row = engine.row(first.session.handle()).await.unwrap();
+        if row.rotated_at != before.rotated_at {
+            assert_eq!(turn, 1, "the one that is current moves the session on");
+            break;
+        }
+    }
+    assert!(engine.row(first.session.handle()).await.is_some());
+}
+
+#[tokio::test]
+async fn a_displaced_child_after_the_window_is_called_what_the_policy_says() {
+    for late_retry in [LateRetry::Unauthorised, LateRetry::TokenTheft] {
+        let engine = Engine::with_policy(Policy { late_retry, ..Policy::default() }).await;
+        let [first, displaced, _] = with_displaced_child(&engine).await;
+        engine.take_events();
+        engine.clock.advance(GRACE + MILLISECOND);
+        let refused = engine.exchange(refresh_token(&displaced)).await;
+        let expected = if late_retry == LateRetry::TokenTheft {
+            assert_eq!(theft(refused), TheftKind::OrphanedBranch);
+            EventKind::TheftDetected { kind: TheftKind::OrphanedBranch }
+        } else {
+            assert_eq!(unauthorised(refused), UnauthorisedReason::OrphanedBranch);
+            EventKind::Revoked { reason: RevocationReason::OrphanedBranch }
+        };
+        assert_eq!(engine.take_event_kinds(), [expected]);
+        assert!(engine.row(first.session.handle()).await.is_none());
+    }
 }
 
 #[tokio::test]
@@ -358,12 +414,11 @@ async fn a_wrong_anti_csrf_token_changes_nothing() {
 
     let own = guarded.anti_csrf_token.as_deref();
     let child = refresh(&guarded, AntiCsrf::Token(own)).await.unwrap();
-    assert!(child.anti_csrf_token.is_some());
-    assert_ne!(child.anti_csrf_token, guarded.anti_csrf_token, "each token has its own");
+    assert_eq!(child.anti_csrf_token, guarded.anti_csrf_token, "it lasts as long as the session");
     let again = refresh(&guarded, AntiCsrf::Token(own)).await.unwrap();
     assert_eq!(again.anti_csrf_token, child.anti_csrf_token);
     assert_eq!(again.session.anti_csrf_token(), child.anti_csrf_token.as_deref());
-    let crossed = refresh(&child, AntiCsrf::Token(own)).await;
+    let crossed = refresh(&child, AntiCsrf::Token(Some("another"))).await;
     assert_eq!(unauthorised(crossed), UnauthorisedReason::AntiCsrfMismatch);
     let without = engine.exchange(refresh_token(&child)).await.unwrap();
     assert_eq!(without.anti_csrf_token, None, "none was asked for");

@@ -1,4 +1,5 @@
-//! Random lives of sessions, beside a small model that was written apart from the rules.
+//! Random lives of sessions under every rotation policy, beside small models that were written
+//! apart from the rules.
 
 #![expect(
     clippy::panic,
@@ -11,12 +12,15 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use proptest::{prelude::*, sample::Index};
+use serde_json::json;
 use sessile_core::{
-    Error, IssuedSession, SessionService, TheftKind, TryRefreshReason, UnauthorisedReason,
+    Error, IssuedSession, RefreshRequest, SessionHandle, SessionService, TheftKind,
+    TryRefreshReason, UnauthorisedReason, VerifiedSession, VerifyRequest,
+    clock::Timestamp,
     event::{EventKind, RevocationReason},
     policy::{LateRetry, Policy, Revocation, RotationPolicy},
 };
-use support::{Engine, START, access_token, counting_store::Trouble, refresh_token};
+use support::{Engine, START, access_token, counting_store::Trouble, object, refresh_token};
 
 // In milliseconds, like everything in the model.
 const GRACE: u64 = 30_000;
@@ -24,12 +28,33 @@ const VALIDITY: u64 = 60_000;
 const IDLE: u64 = 200_000;
 const ABSOLUTE: u64 = 350_000;
 
+/// Which of the three policies a call follows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Rule {
+    Idempotent,
+    OnRefresh,
+    OnUse,
+}
+
+impl Rule {
+    fn policy(self) -> RotationPolicy {
+        let grace = Duration::from_millis(GRACE);
+        match self {
+            Self::Idempotent => RotationPolicy::Idempotent { grace },
+            Self::OnRefresh => RotationPolicy::OnRefresh { grace },
+            Self::OnUse => RotationPolicy::OnUse,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     LogIn,
     /// With one of the newest so many tokens.
-    Refresh(Index, usize, Mishap),
-    Verify(Index),
+    Refresh(Index, usize, Mishap, Rule),
+    /// With one of the newest so many tokens, and whether the store is asked.
+    Verify(Index, usize, bool, Rule),
+    ReplacePayload(Index),
     Revoke(Index),
     Sweep,
     Wait(u64),
@@ -43,12 +68,34 @@ enum Mishap {
     LosesItsAnswer(usize),
 }
 
+impl Mishap {
+    /// How many of that many calls take effect, and whether the answer is heard.
+    fn of(self, calls: usize) -> (usize, bool) {
+        match self {
+            Self::Fails(call) if call <= calls => (call - 1, false),
+            Self::LosesItsAnswer(call) if call <= calls => (call, false),
+            _ => (calls, true),
+        }
+    }
+
+    fn troubles(self) -> Vec<Trouble> {
+        let (arriving, last) = match self {
+            Self::Nothing => return Vec::new(),
+            Self::Fails(call) => (call - 1, Trouble::Fails),
+            Self::LosesItsAnswer(call) => (call - 1, Trouble::LosesItsAnswer),
+        };
+        std::iter::repeat_n(Trouble::None, arriving).chain([last]).collect()
+    }
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let mishap = prop_oneof![
-        6 => Just(Mishap::Nothing),
+        8 => Just(Mishap::Nothing),
         1 => (1..=3_usize).prop_map(Mishap::Fails),
         2 => (1..=3_usize).prop_map(Mishap::LosesItsAnswer),
     ];
+    let rule = prop_oneof![Just(Rule::Idempotent), Just(Rule::OnRefresh), Just(Rule::OnUse)];
+    let newest = prop_oneof![3 => Just(4), 1 => Just(usize::MAX)];
     let wait = prop_oneof![
         Just(0),
         Just(1),
@@ -61,9 +108,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let step = prop_oneof![
         2 => Just(Step::LogIn),
-        12 => (any::<Index>(), prop_oneof![Just(4), Just(usize::MAX)], mishap)
-            .prop_map(|(token, newest, mishap)| Step::Refresh(token, newest, mishap)),
-        4 => any::<Index>().prop_map(Step::Verify),
+        14 => (any::<Index>(), newest.clone(), mishap, rule.clone())
+            .prop_map(|(token, newest, mishap, rule)| Step::Refresh(token, newest, mishap, rule)),
+        8 => (any::<Index>(), newest, any::<bool>(), rule)
+            .prop_map(|(token, newest, immediate, rule)| {
+                Step::Verify(token, newest, immediate, rule)
+            }),
+        1 => any::<Index>().prop_map(Step::ReplacePayload),
         1 => any::<Index>().prop_map(Step::Revoke),
         1 => Just(Step::Sweep),
         6 => wait.prop_map(Step::Wait),
@@ -77,28 +128,37 @@ enum Outcome {
     NewChild,
     SameChild,
     Accepted,
+    /// As `Accepted`, and whether the stored payload is another one.
+    AcceptedWith(bool),
+    Replaced,
+    RotatedOut,
     Expired,
     SessionExpired,
     NotFound,
-    LateRetry,
-    LateTheft,
-    StaleTheft,
+    /// The session ends, and is it called a theft?
+    Ended(TheftKind, bool),
+    /// A theft that ends nothing.
+    Reported,
     Fault,
 }
 
 #[derive(Debug)]
 struct ModelSession {
     is_there: bool,
-    newest: usize,
-    before_newest: Option<usize>,
+    current: usize,
+    previous: Option<usize>,
     exchanged_at: u64,
+    /// Who can be given the current token again.
+    kept_for: Option<usize>,
     idle_end: u64,
     absolute_end: u64,
+    payload: u64,
 }
 
 #[derive(Debug)]
 struct ModelToken {
     session: usize,
+    parent: Option<usize>,
     /// None until an answer with it has arrived.
     text: Option<String>,
 }
@@ -106,7 +166,11 @@ struct ModelToken {
 #[derive(Debug)]
 struct ModelAccessToken {
     session: usize,
+    /// The refresh token that it came with.
+    generation: usize,
+    is_marked: bool,
     end: u64,
+    payload: u64,
     text: String,
 }
 
@@ -114,119 +178,281 @@ struct ModelAccessToken {
 struct Model {
     now: u64,
     late_is_theft: bool,
-    is_immediate: bool,
     sessions: Vec<ModelSession>,
     refresh_tokens: Vec<ModelToken>,
     access_tokens: Vec<ModelAccessToken>,
 }
 
+/// What a refresh does to the row, with the number of the call that does it.
+enum Change {
+    None,
+    Rotate,
+    Replace,
+    Promote,
+    End,
+}
+
 impl Model {
     fn log_in(&mut self) -> usize {
         let session = self.sessions.len();
-        self.refresh_tokens.push(ModelToken { session, text: None });
+        self.refresh_tokens.push(ModelToken { session, parent: None, text: None });
         self.sessions.push(ModelSession {
             is_there: true,
-            newest: self.refresh_tokens.len() - 1,
-            before_newest: None,
+            current: self.refresh_tokens.len() - 1,
+            previous: None,
             exchanged_at: 0,
+            kept_for: None,
             idle_end: self.now + IDLE,
             absolute_end: self.now + ABSOLUTE,
+            payload: 0,
         });
         session
     }
 
-    fn refresh(&mut self, token: usize, mishap: Mishap) -> Outcome {
-        let now = self.now;
-        let session_index = self.refresh_tokens[token].session;
-        let session = &self.sessions[session_index];
-        let (outcome, calls) = if !session.is_there {
-            (Outcome::NotFound, 2)
-        } else if now > session.idle_end {
-            (Outcome::SessionExpired, 2)
-        } else if token == session.newest {
-            (Outcome::NewChild, 1)
-        } else if Some(token) != session.before_newest {
-            (Outcome::StaleTheft, 3)
-        } else if now - session.exchanged_at <= GRACE {
-            (Outcome::SameChild, 2)
-        } else if self.late_is_theft {
-            (Outcome::LateTheft, 3)
-        } else {
-            (Outcome::LateRetry, 3)
-        };
-        let (is_done, is_heard) = match mishap {
-            Mishap::Fails(call) if call <= calls => (false, false),
-            Mishap::LosesItsAnswer(call) if call <= calls => (call == calls, false),
-            _ => (true, true),
-        };
-        if is_done {
-            let child = self.refresh_tokens.len();
-            let session = &mut self.sessions[session_index];
-            match outcome {
-                Outcome::NewChild => {
-                    session.before_newest = Some(token);
-                    session.newest = child;
-                    session.exchanged_at = now;
-                    session.idle_end = (now + IDLE).min(session.absolute_end);
-                    self.refresh_tokens.push(ModelToken { session: session_index, text: None });
-                }
-                Outcome::LateRetry | Outcome::LateTheft | Outcome::StaleTheft => {
-                    session.is_there = false;
-                }
-                _ => {}
-            }
-        }
-        if is_heard { outcome } else { Outcome::Fault }
+    fn child_of(&mut self, parent: usize) -> usize {
+        let session = self.refresh_tokens[parent].session;
+        self.refresh_tokens.push(ModelToken { session, parent: Some(parent), text: None });
+        self.refresh_tokens.len() - 1
     }
 
-    fn verify(&self, token: usize) -> Outcome {
-        let token = &self.access_tokens[token];
-        let session = &self.sessions[token.session];
-        if self.now > token.end {
-            Outcome::Expired
-        } else if !self.is_immediate {
-            Outcome::Accepted
-        } else if !session.is_there {
-            Outcome::NotFound
-        } else if self.now >= session.idle_end {
-            Outcome::SessionExpired
+    /// What SuperTokens' core says up to CDI 5.5, in the order of its steps.
+    fn used(&self, token: usize) -> (Outcome, Change, usize) {
+        let ModelToken { session, parent, .. } = self.refresh_tokens[token];
+        let session = &self.sessions[session];
+        if !session.is_there {
+            (Outcome::NotFound, Change::None, 1)
+        } else if session.idle_end < self.now {
+            (Outcome::SessionExpired, Change::None, 1)
+        } else if token == session.current {
+            (Outcome::NewChild, Change::None, 1)
+        } else if parent == Some(session.current) {
+            (Outcome::NewChild, Change::Promote, 3)
         } else {
-            Outcome::Accepted
+            (Outcome::Reported, Change::None, 1)
         }
+    }
+
+    /// What SuperTokens' core says from CDI 5.6 on, in the order of its cases.
+    fn refreshed(&self, token: usize) -> (Outcome, Change, usize) {
+        let ModelToken { session, parent, .. } = self.refresh_tokens[token];
+        let session = &self.sessions[session];
+        let ended = |kind| {
+            let is_theft = kind == TheftKind::Stale || self.late_is_theft;
+            (Outcome::Ended(kind, is_theft), Change::End, 3)
+        };
+        if !session.is_there {
+            return (Outcome::NotFound, Change::None, 2);
+        }
+        if session.idle_end < self.now {
+            return (Outcome::SessionExpired, Change::None, 2);
+        }
+        if token == session.current || parent == Some(session.current) {
+            return (Outcome::NewChild, Change::Rotate, 1);
+        }
+        match session.previous {
+            Some(previous) if previous == token => {
+                if self.now <= session.exchanged_at + GRACE {
+                    (Outcome::NewChild, Change::Replace, 3)
+                } else {
+                    ended(TheftKind::LateRetry)
+                }
+            }
+            Some(previous) if parent == Some(previous) => ended(TheftKind::OrphanedBranch),
+            _ => ended(TheftKind::Stale),
+        }
+    }
+
+    /// Whether the token is one that an honest client can still hold: of the two newest
+    /// generations, the newest of which is not older than the grace period.
+    fn is_honest(&self, token: usize) -> bool {
+        let ModelToken { session, parent, .. } = self.refresh_tokens[token];
+        let session = &self.sessions[session];
+        let newest = [Some(session.current), session.previous];
+        session.is_there
+            && self.now <= session.idle_end
+            && self.now <= session.exchanged_at + GRACE
+            && (newest.contains(&Some(token)) || parent.is_some() && newest.contains(&parent))
+    }
+
+    /// As [`refreshed`](Self::refreshed), but that nobody who may be honest is turned away, and
+    /// whoever can be given the same child again is.
+    fn forgiven(&self, token: usize) -> (Outcome, Change, usize) {
+        let session = &self.sessions[self.refresh_tokens[token].session];
+        match self.refreshed(token) {
+            usual @ (_, Change::Rotate, _) => usual,
+            _ if self.is_honest(token) && session.kept_for == Some(token) => {
+                (Outcome::SameChild, Change::None, 2)
+            }
+            _ if self.is_honest(token) => (Outcome::NewChild, Change::Replace, 3),
+            strict => strict,
+        }
+    }
+
+    /// The outcome, and the refresh token that the answer carries.
+    fn refresh(&mut self, token: usize, mishap: Mishap, rule: Rule) -> (Outcome, Option<usize>) {
+        let now = self.now;
+        let index = self.refresh_tokens[token].session;
+        let (outcome, change, calls) = match rule {
+            Rule::Idempotent => self.forgiven(token),
+            Rule::OnRefresh => self.refreshed(token),
+            Rule::OnUse => self.used(token),
+        };
+        let (effective, is_heard) = mishap.of(calls);
+        let mut child = None;
+        match change {
+            Change::Rotate if effective >= 1 => {
+                let new = self.child_of(token);
+                self.move_on(new, token, Some(token));
+                child = Some(new);
+            }
+            Change::Replace if effective >= 3 => {
+                let new = self.child_of(self.sessions[index].previous.unwrap());
+                let session = &mut self.sessions[index];
+                session.current = new;
+                session.kept_for = Some(token);
+                child = Some(new);
+            }
+            Change::Promote if effective >= 2 => {
+                let parent = self.refresh_tokens[token].parent.unwrap();
+                self.move_on(token, parent, None);
+            }
+            Change::End if effective >= 3 => self.sessions[index].is_there = false,
+            _ => {}
+        }
+        if !is_heard {
+            return (Outcome::Fault, None);
+        }
+        match outcome {
+            Outcome::NewChild if rule == Rule::OnUse => child = Some(self.child_of(token)),
+            Outcome::SameChild => child = Some(self.sessions[index].current),
+            Outcome::NewChild => {}
+            _ => child = None,
+        }
+        assert!(now >= self.sessions[index].exchanged_at);
+        (outcome, child)
+    }
+
+    fn move_on(&mut self, current: usize, previous: usize, kept_for: Option<usize>) {
+        let now = self.now;
+        let session = &mut self.sessions[self.refresh_tokens[current].session];
+        session.current = current;
+        session.previous = Some(previous);
+        session.exchanged_at = now;
+        session.kept_for = kept_for;
+        session.idle_end = (now + IDLE).min(session.absolute_end);
+    }
+
+    fn verify(&mut self, access_token: usize, is_immediate: bool, rule: Rule) -> Outcome {
+        let token = &self.access_tokens[access_token];
+        let (generation, is_marked) = (token.generation, token.is_marked);
+        let parent = self.refresh_tokens[generation].parent.filter(|_| is_marked);
+        let session = &self.sessions[token.session];
+        let differs = is_immediate && session.payload != token.payload;
+        if self.now > token.end {
+            return Outcome::Expired;
+        }
+        if is_immediate && !session.is_there {
+            return Outcome::NotFound;
+        }
+        match rule {
+            Rule::Idempotent if is_immediate && self.now >= session.idle_end => {
+                Outcome::SessionExpired
+            }
+            Rule::OnRefresh if is_immediate => {
+                let known = [Some(session.current), session.previous];
+                let is_known = known.contains(&Some(generation))
+                    || parent.is_some() && known.contains(&parent);
+                if is_known { Outcome::AcceptedWith(differs) } else { Outcome::RotatedOut }
+            }
+            Rule::Idempotent | Rule::OnRefresh => Outcome::Accepted,
+            Rule::OnUse if !is_marked && !differs => Outcome::Accepted,
+            Rule::OnUse if !session.is_there => Outcome::NotFound,
+            Rule::OnUse => {
+                let promotes = parent == Some(session.current);
+                if !promotes && generation != session.current && !differs {
+                    return Outcome::Accepted;
+                }
+                if let Some(parent) = parent
+                    && promotes
+                {
+                    self.move_on(generation, parent, None);
+                }
+                Outcome::Replaced
+            }
+        }
+    }
+
+    fn access_token_end(&self, session: usize) -> u64 {
+        (self.now + VALIDITY).min(self.sessions[session].absolute_end) / 1000 * 1000
     }
 
     /// Takes the tokens of an answer down, and says whether they are the ones that were expected.
-    fn receive(&mut self, session: usize, issued: &IssuedSession) {
-        let ModelSession { newest, idle_end, absolute_end, .. } = self.sessions[session];
+    fn receive(&mut self, child: usize, rule: Rule, issued: &IssuedSession) {
+        let session = self.refresh_tokens[child].session;
         let text = refresh_token(issued);
-        let child = &mut self.refresh_tokens[newest];
-        assert_eq!(child.text.get_or_insert_with(|| text.to_owned()), text, "the same child");
-        let known: HashSet<&str> =
+        let known = self.refresh_tokens[child].text.get_or_insert_with(|| text.to_owned());
+        assert_eq!(known, text, "the same child");
+        let texts: Vec<&str> =
             self.refresh_tokens.iter().filter_map(|token| token.text.as_deref()).collect();
-        let texts = self.refresh_tokens.iter().filter(|token| token.text.is_some()).count();
-        assert_eq!(known.len(), texts, "different children are different");
+        let different: HashSet<&&str> = texts.iter().collect();
+        assert_eq!(different.len(), texts.len(), "different children are different");
 
-        let since_start = |end: sessile_core::clock::Timestamp| {
-            u64::try_from(end.as_millis() - START.as_millis()).unwrap()
-        };
-        assert_eq!(since_start(issued.refresh_token.expires_at), idle_end);
-        let end = (self.now + VALIDITY).min(absolute_end) / 1000 * 1000;
+        let ModelSession { idle_end, absolute_end, payload, .. } = self.sessions[session];
+        let is_handed_out = rule == Rule::OnUse && self.refresh_tokens[child].parent.is_some();
+        let expected = if is_handed_out { (self.now + IDLE).min(absolute_end) } else { idle_end };
+        assert_eq!(since_start(issued.refresh_token.expires_at), expected);
+        let end = self.access_token_end(session);
         assert_eq!(since_start(issued.access_token.expires_at), end);
-        let text = access_token(issued).to_owned();
-        self.access_tokens.push(ModelAccessToken { session, end, text });
+        self.access_tokens.push(ModelAccessToken {
+            session,
+            generation: child,
+            is_marked: is_handed_out,
+            end,
+            payload,
+            text: access_token(issued).to_owned(),
+        });
     }
+
+    /// Takes an access token down that came in another one's place.
+    fn receive_replacement(&mut self, access_token: usize, verified: &VerifiedSession) {
+        let ModelAccessToken { session, generation, .. } = self.access_tokens[access_token];
+        let end = self.access_token_end(session);
+        let replacement = verified.new_access_token().unwrap();
+        assert_eq!(since_start(replacement.expires_at), end);
+        let payload = self.sessions[session].payload;
+        assert_eq!(payload_of(verified), payload);
+        self.access_tokens.push(ModelAccessToken {
+            session,
+            generation,
+            is_marked: false,
+            end,
+            payload,
+            text: replacement.token.expose().to_owned(),
+        });
+    }
+}
+
+fn since_start(moment: Timestamp) -> u64 {
+    u64::try_from(moment.as_millis() - START.as_millis()).unwrap()
+}
+
+fn payload_of(session: &VerifiedSession) -> u64 {
+    session.jwt_payload().get("number").map_or(0, |number| number.as_u64().unwrap())
 }
 
 fn outcome_of_error(error: &Error) -> Outcome {
     match error {
-        Error::Unauthorised { reason: UnauthorisedReason::SessionNotFound } => Outcome::NotFound,
-        Error::Unauthorised { reason: UnauthorisedReason::SessionExpired } => {
-            Outcome::SessionExpired
-        }
-        Error::Unauthorised { reason: UnauthorisedReason::LateRetry } => Outcome::LateRetry,
+        Error::Unauthorised { reason } => match reason {
+            UnauthorisedReason::SessionNotFound => Outcome::NotFound,
+            UnauthorisedReason::SessionExpired => Outcome::SessionExpired,
+            UnauthorisedReason::RotatedOut => Outcome::RotatedOut,
+            UnauthorisedReason::LateRetry => Outcome::Ended(TheftKind::LateRetry, false),
+            UnauthorisedReason::OrphanedBranch => Outcome::Ended(TheftKind::OrphanedBranch, false),
+            other => panic!("nothing that the model knows: {other}"),
+        },
         Error::TryRefreshToken { reason: TryRefreshReason::Expired } => Outcome::Expired,
-        Error::TokenTheftDetected { kind: TheftKind::LateRetry, .. } => Outcome::LateTheft,
-        Error::TokenTheftDetected { kind: TheftKind::Stale, .. } => Outcome::StaleTheft,
+        Error::TokenTheftDetected { kind, session_ended: true, .. } => Outcome::Ended(*kind, true),
+        Error::TokenTheftDetected { kind: TheftKind::Stale, .. } => Outcome::Reported,
         Error::General(_) => Outcome::Fault,
         other => panic!("nothing that the model knows: {other}"),
     }
@@ -237,110 +463,187 @@ fn events_of(outcome: Outcome) -> Vec<EventKind> {
     match outcome {
         Outcome::NewChild => vec![EventKind::Refreshed],
         Outcome::SameChild => vec![EventKind::Reissued],
-        Outcome::LateRetry => vec![EventKind::Revoked { reason: RevocationReason::LateRetry }],
-        Outcome::LateTheft => vec![EventKind::TheftDetected { kind: TheftKind::LateRetry }],
-        Outcome::StaleTheft => vec![EventKind::TheftDetected { kind: TheftKind::Stale }],
+        Outcome::Ended(kind, true) => vec![EventKind::TheftDetected { kind }],
+        Outcome::Ended(TheftKind::LateRetry, false) => {
+            vec![EventKind::Revoked { reason: RevocationReason::LateRetry }]
+        }
+        Outcome::Ended(_, false) => {
+            vec![EventKind::Revoked { reason: RevocationReason::OrphanedBranch }]
+        }
+        Outcome::Reported => vec![EventKind::TheftDetected { kind: TheftKind::Stale }],
         _ => Vec::new(),
     }
 }
 
-async fn live(steps: Vec<Step>, late_is_theft: bool, is_immediate: bool) {
-    let engine = Engine::with_policy(Policy {
-        access_token_validity: Duration::from_millis(VALIDITY),
-        refresh_token_validity: Duration::from_millis(IDLE),
-        absolute_lifetime: Some(Duration::from_millis(ABSOLUTE)),
-        rotation: RotationPolicy::Idempotent { grace: Duration::from_millis(GRACE) },
-        late_retry: if late_is_theft { LateRetry::TokenTheft } else { LateRetry::Unauthorised },
-        revocation: if is_immediate { Revocation::Immediate } else { Revocation::AtExpiry },
-        ..Policy::default()
-    })
-    .await;
-    let mut model = Model {
-        now: 0,
-        late_is_theft,
-        is_immediate,
-        sessions: Vec::new(),
-        refresh_tokens: Vec::new(),
-        access_tokens: Vec::new(),
-    };
-    let mut handles = Vec::new();
-    for step in steps {
-        engine.take_events();
+/// A life of sessions, and its model.
+struct Life {
+    engine: Engine,
+    model: Model,
+    handles: Vec<SessionHandle>,
+    /// The rule of every call, where it is always the same.
+    only: Option<Rule>,
+    payloads: u64,
+}
+
+impl Life {
+    async fn new(late_is_theft: bool, only: Option<Rule>) -> Self {
+        let engine = Engine::with_policy(Policy {
+            access_token_validity: Duration::from_millis(VALIDITY),
+            refresh_token_validity: Duration::from_millis(IDLE),
+            absolute_lifetime: Some(Duration::from_millis(ABSOLUTE)),
+            rotation: only.unwrap_or(Rule::Idempotent).policy(),
+            late_retry: if late_is_theft { LateRetry::TokenTheft } else { LateRetry::Unauthorised },
+            ..Policy::default()
+        })
+        .await;
+        let model = Model {
+            now: 0,
+            late_is_theft,
+            sessions: Vec::new(),
+            refresh_tokens: Vec::new(),
+            access_tokens: Vec::new(),
+        };
+        Self { engine, model, handles: Vec::new(), only, payloads: 0 }
+    }
+
+    async fn refresh(&mut self, token: usize, mishap: Mishap, rule: Rule) {
+        let Self { engine, model, .. } = self;
+        let Some(text) = model.refresh_tokens[token].text.clone() else { return };
+        let session = model.refresh_tokens[token].session;
+        let (rule, rotation) = match self.only {
+            Some(only) => (only, None),
+            None => (rule, Some(rule.policy())),
+        };
+        let is_honest = model.is_honest(token);
+        engine.store().set_troubles(mishap.troubles());
+        let request = RefreshRequest { rotation, ..RefreshRequest::from(text.as_str()) };
+        let result = engine.refresh(request).await;
+        engine.store().set_troubles([]);
+        let (expected, child) = model.refresh(token, mishap, rule);
+        let events = engine.take_event_kinds();
+        let observed = match &result {
+            Ok(_) if events == [EventKind::Reissued] => Outcome::SameChild,
+            Ok(_) => Outcome::NewChild,
+            Err(error) => outcome_of_error(error),
+        };
+        assert_eq!(observed, expected);
+        assert_eq!(events, events_of(expected));
+        if rule == Rule::Idempotent && is_honest {
+            let good = [Outcome::NewChild, Outcome::SameChild, Outcome::Fault];
+            assert!(good.contains(&observed), "no honest client is turned away");
+        }
+        if rule == Rule::OnUse {
+            assert!(model.sessions[session].is_there || observed != Outcome::Reported);
+        }
+        if let Ok(issued) = result {
+            assert_eq!(issued.session.handle(), &self.handles[session]);
+            model.receive(child.unwrap(), rule, &issued);
+        }
+    }
+
+    async fn verify(&mut self, token: usize, is_immediate: bool, rule: Rule) {
+        let Self { engine, model, .. } = self;
+        let (rule, rotation) = match self.only {
+            Some(only) => (only, None),
+            None => (rule, Some(rule.policy())),
+        };
+        let revocation = if is_immediate { Revocation::Immediate } else { Revocation::AtExpiry };
+        let request = VerifyRequest {
+            revocation: Some(revocation),
+            rotation,
+            ..VerifyRequest::new(&model.access_tokens[token].text)
+        };
+        let result = engine.verify(request).await;
+        let observed = match &result {
+            Ok(session) if session.new_access_token().is_some() => Outcome::Replaced,
+            Ok(session) => {
+                session.payload_update_available().map_or(Outcome::Accepted, Outcome::AcceptedWith)
+            }
+            Err(error) => outcome_of_error(error),
+        };
+        assert_eq!(observed, model.verify(token, is_immediate, rule));
+        assert_eq!(engine.take_events(), []);
+        let Ok(session) = result else { return };
+        assert_eq!(session.handle(), &self.handles[model.access_tokens[token].session]);
+        if observed == Outcome::Replaced {
+            model.receive_replacement(token, &session);
+        } else {
+            assert_eq!(payload_of(&session), model.access_tokens[token].payload);
+        }
+    }
+
+    async fn step(&mut self, step: Step) {
         match step {
             Step::Wait(milliseconds) => {
-                model.now += milliseconds;
-                engine.clock.advance(Duration::from_millis(milliseconds));
+                self.model.now += milliseconds;
+                self.engine.clock.advance(Duration::from_millis(milliseconds));
             }
             Step::LogIn => {
-                let issued = engine.log_in("alice").await;
-                handles.push(issued.session.handle().clone());
-                let session = model.log_in();
-                model.receive(session, &issued);
-                assert_eq!(engine.take_event_kinds(), [EventKind::Created]);
+                let issued = self.engine.log_in("alice").await;
+                self.handles.push(issued.session.handle().clone());
+                let session = self.model.log_in();
+                let first = self.model.sessions[session].current;
+                self.model.receive(first, Rule::Idempotent, &issued);
+                assert_eq!(self.engine.take_event_kinds(), [EventKind::Created]);
             }
             // Before the first login there is nothing to choose from.
-            _ if handles.is_empty() => {}
-            Step::Refresh(index, newest, mishap) => {
-                let count = model.refresh_tokens.len();
+            _ if self.handles.is_empty() => {}
+            Step::Refresh(index, newest, mishap, rule) => {
+                let count = self.model.refresh_tokens.len();
                 let token = count - 1 - index.index(count.min(newest));
-                let Some(text) = model.refresh_tokens[token].text.clone() else { continue };
-                let session = model.refresh_tokens[token].session;
-                let arriving = |call: usize| std::iter::repeat_n(Trouble::None, call - 1);
-                match mishap {
-                    Mishap::Nothing => {}
-                    Mishap::Fails(call) => {
-                        engine.store().set_troubles(arriving(call).chain([Trouble::Fails]));
-                    }
-                    Mishap::LosesItsAnswer(call) => {
-                        let lost = [Trouble::LosesItsAnswer];
-                        engine.store().set_troubles(arriving(call).chain(lost));
-                    }
-                }
-                let result = engine.exchange(&text).await;
-                engine.store().set_troubles([]);
-                let expected = model.refresh(token, mishap);
-                let events = engine.take_event_kinds();
-                let observed = match &result {
-                    Ok(_) if events == [EventKind::Reissued] => Outcome::SameChild,
-                    Ok(_) => Outcome::NewChild,
-                    Err(error) => outcome_of_error(error),
-                };
-                assert_eq!(observed, expected);
-                assert_eq!(events, events_of(expected));
-                if let Ok(issued) = result {
-                    assert_eq!(issued.session.handle(), &handles[session]);
-                    model.receive(session, &issued);
-                }
+                self.refresh(token, mishap, rule).await;
             }
-            Step::Verify(index) => {
-                let token = index.index(model.access_tokens.len());
-                let result = engine.read(&model.access_tokens[token].text).await;
-                let observed = result.as_ref().map_or_else(outcome_of_error, |_| Outcome::Accepted);
-                assert_eq!(observed, model.verify(token));
-                if let Ok(session) = result {
-                    assert_eq!(session.handle(), &handles[model.access_tokens[token].session]);
+            Step::Verify(index, newest, is_immediate, rule) => {
+                let count = self.model.access_tokens.len();
+                let token = count - 1 - index.index(count.min(newest));
+                self.verify(token, is_immediate, rule).await;
+            }
+            Step::ReplacePayload(index) => {
+                let session = index.index(self.handles.len());
+                self.payloads += 1;
+                let payload = object(json!({ "number": self.payloads }));
+                let handle = &self.handles[session];
+                let result = self.engine.update_jwt_payload(handle, payload).await;
+                let row = &mut self.model.sessions[session];
+                let is_live = row.is_there && self.model.now < row.idle_end;
+                assert_eq!(result.is_ok(), is_live);
+                if is_live {
+                    row.payload = self.payloads;
                 }
             }
             Step::Revoke(index) => {
-                let session = index.index(handles.len());
-                let was_there = engine.revoke_session(&handles[session]).await.unwrap();
-                assert_eq!(was_there, model.sessions[session].is_there);
-                model.sessions[session].is_there = false;
+                let session = index.index(self.handles.len());
+                let was_there = self.engine.revoke_session(&self.handles[session]).await.unwrap();
+                assert_eq!(was_there, self.model.sessions[session].is_there);
+                self.model.sessions[session].is_there = false;
             }
             Step::Sweep => {
-                let swept = engine.sweep(usize::MAX).await.unwrap().sessions;
-                let now = model.now;
+                let swept = self.engine.sweep(usize::MAX).await.unwrap().sessions;
+                let now = self.model.now;
                 let over = |session: &&mut ModelSession| session.is_there && session.idle_end < now;
-                let over = model.sessions.iter_mut().filter(over);
+                let over = self.model.sessions.iter_mut().filter(over);
                 assert_eq!(swept, over.map(|session| session.is_there = false).count());
             }
         }
-        for (session, handle) in model.sessions.iter().zip(&handles) {
-            let information = engine.get_session_information(handle).await.unwrap();
-            let is_live = session.is_there && model.now < session.idle_end;
+    }
+}
+
+async fn live(steps: Vec<Step>, late_is_theft: bool, only: Option<Rule>) {
+    let mut life = Life::new(late_is_theft, only).await;
+    for step in steps {
+        life.engine.take_events();
+        life.step(step).await;
+        for (session, handle) in life.model.sessions.iter().zip(&life.handles) {
+            let information = life.engine.get_session_information(handle).await.unwrap();
+            let is_live = session.is_there && life.model.now < session.idle_end;
             assert_eq!(information.is_some(), is_live);
         }
     }
+}
+
+fn run(steps: Vec<Step>, late_is_theft: bool, only: Option<Rule>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(live(steps, late_is_theft, only));
 }
 
 proptest! {
@@ -351,12 +654,34 @@ proptest! {
     })]
 
     #[test]
-    fn the_engine_does_what_the_model_does(
+    fn under_idempotent_no_honest_client_is_turned_away(
         steps in steps(),
         late_is_theft in any::<bool>(),
-        is_immediate in any::<bool>(),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(live(steps, late_is_theft, is_immediate));
+        run(steps, late_is_theft, Some(Rule::Idempotent));
+    }
+
+    #[test]
+    fn under_on_refresh_the_outcomes_are_those_of_supertokens_from_cdi_5_6_on(
+        steps in steps(),
+        late_is_theft in any::<bool>(),
+    ) {
+        run(steps, late_is_theft, Some(Rule::OnRefresh));
+    }
+
+    #[test]
+    fn under_on_use_the_outcomes_are_those_of_supertokens_up_to_cdi_5_5(
+        steps in steps(),
+        late_is_theft in any::<bool>(),
+    ) {
+        run(steps, late_is_theft, Some(Rule::OnUse));
+    }
+
+    #[test]
+    fn every_call_may_follow_another_policy(
+        steps in steps(),
+        late_is_theft in any::<bool>(),
+    ) {
+        run(steps, late_is_theft, None);
     }
 }

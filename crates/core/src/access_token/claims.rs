@@ -68,6 +68,9 @@ impl AccessToken {
         if self.version == AccessTokenVersion::V2 {
             return legacy::claims_text(self);
         }
+        // A session may be older than the version of its tokens, and its payload name a claim that
+        // was its own then. Readers would take the payload's for the session's.
+        check_payload(self.version, &self.jwt_payload)?;
         serde_json::to_vec(&Claims {
             sub: &self.user_id,
             exp: self.expires_at.as_seconds(),
@@ -140,6 +143,16 @@ impl AccessToken {
             AccessTokenVersion::V2 => legacy::encoded_length(claims),
             version => encoded_length(key, key.encoded_header(version), claims),
         })
+    }
+
+    /// How long the cookie is in which SuperTokens' front-end SDK keeps the front token, name and
+    /// value: base64 of `{"ate":<13 digits>,"uid":<user>,"up":<claims>}`.
+    pub(crate) fn front_token_cookie_length(&self) -> Result<usize, GeneralError> {
+        const NAME: &str = "sFrontToken";
+        const BESIDE: usize = r#"{"ate":,"uid":,"up":}"#.len() + 13;
+        let user_id = serde_json::to_string(&self.user_id).map_err(GeneralError::Serialise)?;
+        let text = BESIDE + user_id.len() + self.claims_text()?.len();
+        Ok(NAME.len() + text.div_ceil(3) * 4)
     }
 
     /// Reads the claims of a token whose signature is good; `None` if one is missing or of the

@@ -46,6 +46,8 @@ pub(super) fn claims_text(token: &AccessToken) -> Result<Vec<u8>, GeneralError> 
 }
 
 pub(super) fn sign(token: &AccessToken, key: &SigningKey) -> Result<String, GeneralError> {
+    // Its header is constant, so a key of another algorithm would make a token that nobody reads.
+    token.version.check_algorithm(key.algorithm())?;
     let mut text = format!("{HEADER}.");
     STANDARD.encode_string(claims_text(token)?, &mut text);
     let signature = key.sign(text.as_bytes())?;

@@ -105,6 +105,10 @@ fn key_of_foreign_header<'r>(
     ring: &'r KeyRing,
 ) -> Result<(&'r Arc<SigningKey>, AccessTokenVersion), ReadError> {
     let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| MALFORMED)?;
+    // From a list serde would fill the fields in their order.
+    if header.first() != Some(&b'{') {
+        return Err(MALFORMED);
+    }
     let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| MALFORMED)?;
     let algorithm: Algorithm = header.alg.parse().map_err(|_| MALFORMED)?;
     let version = match header.version {

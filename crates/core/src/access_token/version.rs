@@ -1,3 +1,5 @@
+use crate::{error::GeneralError, keys::Algorithm};
+
 /// A version of SuperTokens' access-token format.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
@@ -26,6 +28,15 @@ impl AccessTokenVersion {
             Self::V4 => "4",
             Self::V5 => "5",
         }
+    }
+
+    /// Whether keys of that algorithm can sign such tokens.
+    pub(crate) fn check_algorithm(self, algorithm: Algorithm) -> Result<(), GeneralError> {
+        if self == Self::V2 && algorithm != Algorithm::Rs256 {
+            let problem = "access_token_version V2 needs the algorithm RS256";
+            return Err(GeneralError::Configuration(problem.into()));
+        }
+        Ok(())
     }
 
     /// The claims that such a token must have, and that a payload must not name.

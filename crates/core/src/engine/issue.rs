@@ -63,16 +63,21 @@ impl<S: Store> Engine<S> {
 
     /// Refuses what could not be issued, before anything is changed for it.
     pub(super) fn check_options(&self, options: IssueOptions) -> Result<(), GeneralError> {
-        self.access_token_validity(options).map(drop)
+        let limit = self.policy.access_token_validity;
+        if options.access_token_validity.is_some_and(|wanted| wanted.is_zero() || wanted > limit) {
+            return Err(GeneralError::AccessTokenValidity { limit: limit.as_millis() });
+        }
+        match options.access_token_version {
+            Some(version) => version.check_algorithm(self.policy.algorithm),
+            None => Ok(()),
+        }
     }
 
     /// How long the next access token is good for, less some jitter.
     fn access_token_validity(&self, options: IssueOptions) -> Result<Duration, GeneralError> {
+        self.check_options(options)?;
         let limit = self.policy.access_token_validity;
         let validity = options.access_token_validity.unwrap_or(limit);
-        if validity.is_zero() || validity > limit {
-            return Err(GeneralError::AccessTokenValidity { limit: limit.as_millis() });
-        }
         let jitter = self.policy.access_token_validity_jitter;
         if jitter == 0.0 {
             return Ok(validity);
@@ -174,7 +179,8 @@ impl<S: Store> Engine<S> {
         key: &SigningKey,
     ) -> Result<(), GeneralError> {
         let limit = self.cookie_limit();
-        let size = ACCESS_TOKEN_COOKIE.len() + token.length(key)?;
+        let access_cookie = ACCESS_TOKEN_COOKIE.len() + token.length(key)?;
+        let size = access_cookie.max(token.front_token_cookie_length()?);
         if size > limit { Err(GeneralError::PayloadTooLarge { size, limit }) } else { Ok(()) }
     }
 

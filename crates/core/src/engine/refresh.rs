@@ -73,7 +73,8 @@ impl<S: Store> Engine<S> {
     ) -> Result<Option<IssuedSession>, Error> {
         let policy = request.rotation.unwrap_or(self.policy.rotation);
         let handle = &presented.token.handle;
-        let child = self.new_child(presented, request, now)?;
+        let child_of_presented = Some(sha256(presented.text.as_bytes()));
+        let child = self.new_child(presented, child_of_presented, request, now)?;
 
         // Where a refresh rotates, the usual case is one call, and the row is read on a miss.
         if policy != RotationPolicy::OnUse {
@@ -92,8 +93,17 @@ impl<S: Store> Engine<S> {
         match rotation::judge(&presented.hashes, &row, policy, now) {
             Judgement::Rotate => Ok(None),
             Judgement::WithinGrace => match self.sealed_child(presented, &row) {
-                Some(known) => self.reissued(&row, known, request, now).await.map(Some),
-                None => self.replace_child(&row, child, request, now).await,
+                Some(known) => self.reissued(row, known, request, now).await,
+                None if row.previous_refresh_token_hash == Some(presented.hashes.hash) => {
+                    self.replace_child(&row, child, request, now).await
+                }
+                None => {
+                    // It is the presented token's sibling, so that it is known as a child of the
+                    // previous one should it be displaced in its turn.
+                    let parent = presented.token.parent;
+                    let sibling = self.new_child(presented, parent, request, now)?;
+                    self.replace_child(&row, sibling, request, now).await
+                }
             },
             Judgement::ReplaceChild => self.replace_child(&row, child, request, now).await,
             Judgement::HandOut => self.hand_out(presented, row, child, request, now).await,
@@ -133,47 +143,66 @@ impl<S: Store> Engine<S> {
     async fn hand_out(
         &self,
         presented: &Presented<'_>,
-        mut row: SessionRecord,
+        row: SessionRecord,
         child: NewChild,
         request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<Option<IssuedSession>, Error> {
-        if use_static_key(request).is_some_and(|wanted| wanted != row.use_static_key) {
-            let change = RotationChange {
-                current: row.refresh_token_hash,
-                sealed_child: row.sealed_child.clone(),
-                advance: None,
-                use_static_key: use_static_key(request),
-            };
-            let guard = RotationGuard {
-                current: row.refresh_token_hash,
-                or_current: None,
-                previous: None,
-                alive_at: now,
-            };
-            let rotation = Rotation { guard, change };
-            match self.store().rotate_session(&self.app, &row.handle, rotation).await? {
-                Some(changed) => row = changed,
-                None => return Ok(None),
-            }
-        }
+        let Some(mut row) = self.with_wanted_key(row, request, now).await? else {
+            return Ok(None);
+        };
         let parent = Some(inner_hash(presented.text));
         // Its client is told the expiry that the session has once the child is used.
         row.expires_at = now.plus(self.policy.refresh_token_validity).min(row.ends_at);
         self.refreshed(&row, child, parent, request, now).await.map(Some)
     }
 
+    /// Lets the kind of key that the request names sign for the session, where nothing else of the
+    /// row changes; `None` when the session was moved on meanwhile.
+    async fn with_wanted_key(
+        &self,
+        row: SessionRecord,
+        request: &RefreshRequest<'_>,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, Error> {
+        let wanted = use_static_key(request);
+        if wanted.is_none_or(|wanted| wanted == row.use_static_key) {
+            return Ok(Some(row));
+        }
+        let rotation = Rotation {
+            guard: RotationGuard {
+                current: row.refresh_token_hash,
+                or_current: None,
+                previous: row.previous_refresh_token_hash,
+                alive_at: now,
+            },
+            change: RotationChange {
+                current: row.refresh_token_hash,
+                sealed_child: row.sealed_child,
+                advance: None,
+                use_static_key: wanted,
+            },
+        };
+        Ok(self.store().rotate_session(&self.app, &row.handle, rotation).await?)
+    }
+
     fn new_child(
         &self,
         presented: &Presented<'_>,
+        parent: Option<[u8; 32]>,
         request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<NewChild, GeneralError> {
         let token = RefreshToken {
             handle: presented.token.handle.clone(),
             user_id: presented.token.user_id.clone(),
-            parent: Some(sha256(presented.text.as_bytes())),
-            anti_csrf_token: self.new_anti_csrf_token(request.new_anti_csrf_token)?,
+            parent,
+            anti_csrf_token: match &presented.token.anti_csrf_token {
+                // Front-ends keep it in several places, one after the other: a change would leave
+                // an old one beside the new for a moment.
+                Some(known) if request.new_anti_csrf_token => Some(known.clone()),
+                _ => self.new_anti_csrf_token(request.new_anti_csrf_token)?,
+            },
             issued_at: Some(now),
         };
         let text = self.refresh_tokens.seal(&token, self.random())?;
@@ -211,15 +240,18 @@ impl<S: Store> Engine<S> {
 
     async fn reissued(
         &self,
-        row: &SessionRecord,
+        row: SessionRecord,
         (text, mut child): (Secret, RefreshToken),
         request: &RefreshRequest<'_>,
         now: Timestamp,
-    ) -> Result<IssuedSession, Error> {
+    ) -> Result<Option<IssuedSession>, Error> {
+        let Some(row) = self.with_wanted_key(row, request, now).await? else {
+            return Ok(None);
+        };
         self.tell(&row.handle, &row.user_id, EventKind::Reissued);
         let jwt_payload = object_from_text(&row.jwt_payload)?;
         child.issued_at = child.issued_at.or(row.rotated_at);
-        self.issue(row, jwt_payload, text, child, None, request.issue, now).await
+        self.issue(&row, jwt_payload, text, child, None, request.issue, now).await.map(Some)
     }
 
     /// Ends the session for a replayed token, and gives the error that says so. However many

@@ -6,6 +6,8 @@ mod key_manager;
 mod key_ring;
 mod signing_key;
 pub(crate) mod wrapping;
+#[cfg(test)]
+mod wycheproof_tests;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use jwks::JsonWebKeySet;

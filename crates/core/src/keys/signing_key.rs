@@ -7,7 +7,7 @@ use aws_lc_rs::{
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
         Ed25519KeyPair, KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
-        RsaKeyPair,
+        RsaKeyPair, VerificationAlgorithm,
     },
 };
 use base64::{
@@ -47,6 +47,20 @@ pub(crate) struct SigningKey {
 
 const UNREADABLE: GeneralError = GeneralError::Cryptography("reading a signing key");
 const GENERATING: GeneralError = GeneralError::Cryptography("generating a signing key");
+
+/// What checks the signatures of a public key: an uncompressed point, 32 bytes, or RSAPublicKey in
+/// DER.
+pub(super) fn verifier(
+    algorithm: Algorithm,
+    public: &[u8],
+) -> Result<ParsedPublicKey, GeneralError> {
+    let verification: &'static dyn VerificationAlgorithm = match algorithm {
+        Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
+        Algorithm::EdDsa => &ED25519,
+        Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+    };
+    ParsedPublicKey::new(verification, public).map_err(|_| UNREADABLE)
+}
 
 impl SigningKey {
     /// Makes a new key and the record that a store keeps of it:
@@ -115,8 +129,7 @@ impl SigningKey {
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &private)
                     .map_err(|_| UNREADABLE)?;
                 let point = pair.public_key().as_ref();
-                let verifier = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
-                    .map_err(|_| UNREADABLE)?;
+                let verifier = verifier(algorithm, point)?;
                 // An uncompressed point: 4, x, y.
                 let (x, y) =
                     point.get(1..).and_then(|xy| xy.split_at_checked(32)).ok_or(UNREADABLE)?;
@@ -131,7 +144,7 @@ impl SigningKey {
             Algorithm::EdDsa => {
                 let pair = Ed25519KeyPair::from_pkcs8(&private).map_err(|_| UNREADABLE)?;
                 let point = pair.public_key().as_ref();
-                let verifier = ParsedPublicKey::new(&ED25519, point).map_err(|_| UNREADABLE)?;
+                let verifier = verifier(algorithm, point)?;
                 let jwk = json!({
                     "kty": "OKP",
                     "crv": "Ed25519",
@@ -142,8 +155,7 @@ impl SigningKey {
             Algorithm::Rs256 => {
                 let pair = RsaKeyPair::from_pkcs8(&private).map_err(|_| UNREADABLE)?;
                 let public = pair.public_key();
-                let verifier = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public.as_ref())
-                    .map_err(|_| UNREADABLE)?;
+                let verifier = verifier(algorithm, public.as_ref())?;
                 let modulus = public.modulus();
                 let exponent = public.exponent();
                 let jwk = json!({

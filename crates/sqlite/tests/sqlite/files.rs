@@ -25,6 +25,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
         algorithm: "ES256".into(),
         created_at: NOW,
         material: "material".into(),
+        is_static: false,
     };
     let mut rows = vec![session(), session()];
     rows.sort_by(|one, other| one.handle.cmp(&other.handle));

@@ -73,6 +73,7 @@ async fn two_stores_rotate_a_session_once() {
                         rotated_at: NOW,
                         expires_at: row.expires_at,
                     }),
+                    use_static_key: None,
                 },
             };
             tokio::spawn(async move {
