@@ -32,8 +32,8 @@ fn main() -> ExitCode {
         )
         .init();
     let result = match command {
-        Some(Command::Demo(arguments)) => demo::run(arguments),
-        None => demo::run(demo::DemoArguments::default()),
+        Some(Command::Demo(arguments)) => demo::run(&arguments),
+        None => demo::run(&demo::DemoArguments::default()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
 //! The embedded store and the key file beside it.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what must not fail may panic")]
+
 use std::fs;
 
 use sessile::{
