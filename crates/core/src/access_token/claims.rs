@@ -104,6 +104,16 @@ impl AccessToken {
         Ok(encoded_length(key, self.claims_text()?.len()))
     }
 
+    /// How long the cookie is in which SuperTokens' front-end SDK keeps the front token, name and
+    /// value: base64 of `{"ate":<13 digits>,"uid":<user>,"up":<claims>}`.
+    pub(crate) fn front_token_cookie_length(&self) -> Result<usize, GeneralError> {
+        const NAME: &str = "sFrontToken";
+        const BESIDE: usize = r#"{"ate":,"uid":,"up":}"#.len() + 13;
+        let user_id = serde_json::to_string(&self.user_id).map_err(GeneralError::Serialise)?;
+        let text = BESIDE + user_id.len() + self.claims_text()?.len();
+        Ok(NAME.len() + text.div_ceil(3) * 4)
+    }
+
     /// Reads the claims of a token whose signature is good; `None` if one is missing or of the
     /// wrong type.
     pub(crate) fn from_claims(mut claims: JsonObject) -> Option<Self> {

@@ -239,7 +239,8 @@ impl<S: Store> Engine<S> {
         key: &SigningKey,
     ) -> Result<(), GeneralError> {
         let limit = self.cookie_limit();
-        let size = ACCESS_TOKEN_COOKIE.len() + token.length(key)?;
+        let access_cookie = ACCESS_TOKEN_COOKIE.len() + token.length(key)?;
+        let size = access_cookie.max(token.front_token_cookie_length()?);
         if size > limit { Err(GeneralError::PayloadTooLarge { size, limit }) } else { Ok(()) }
     }
 

@@ -100,7 +100,12 @@ impl<S: Store> Engine<S> {
             handle: presented.token.handle.clone(),
             user_id: presented.token.user_id.clone(),
             parent: Some(sha256(presented.text.as_bytes())),
-            anti_csrf_token: self.new_anti_csrf_token(request.new_anti_csrf_token)?,
+            anti_csrf_token: match &presented.token.anti_csrf_token {
+                // Front-ends keep it in several places, one after the other: a change would leave
+                // an old one beside the new for a moment.
+                Some(known) if request.new_anti_csrf_token => Some(known.clone()),
+                _ => self.new_anti_csrf_token(request.new_anti_csrf_token)?,
+            },
             issued_at: now,
         };
         let text = self.refresh_token_key.seal(&child, self.random())?;
