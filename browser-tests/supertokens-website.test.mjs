@@ -412,12 +412,9 @@ describe("supertokens-website at its limits", () => {
     },
   );
 
-  browserTest(
-    "the largest payload beside a long user id",
-    async ({ context, user }) => {
-      const longUser = user.padEnd(256, "x");
-      const page = await loggedIn(context, sdkPage(server.origin), longUser);
-      await assertLargestPayloadArrives(page, server, longUser);
-    },
-  );
+  browserTest("the largest payload beside a long user id", async ({ context, user }) => {
+    const longUser = user.padEnd(256, "x");
+    const page = await loggedIn(context, sdkPage(server.origin), longUser);
+    await assertLargestPayloadArrives(page, server, longUser);
+  });
 });

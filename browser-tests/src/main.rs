@@ -27,7 +27,7 @@ use sessile::{
 };
 use tokio::sync::{Mutex, oneshot};
 use tower_http::cors::CorsLayer;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
 
 use control::{Counts, ShiftedClock};
 
@@ -92,12 +92,7 @@ struct TestState {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")),
-        )
-        .init();
+    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(Level::ERROR).init();
 
     let app = app(&arguments).await?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
