@@ -7,6 +7,7 @@ mod demo;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing::Level;
 
 /// Session management for web applications.
 #[derive(Debug, Parser)]
@@ -24,16 +25,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
-        )
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(Level::WARN).init();
     let result = match command {
-        Some(Command::Demo(arguments)) => demo::run(arguments),
-        None => demo::run(demo::DemoArguments::default()),
+        Some(Command::Demo(arguments)) => demo::run(&arguments),
+        None => demo::run(&demo::DemoArguments::default()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

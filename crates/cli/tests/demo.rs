@@ -1,5 +1,7 @@
 //! `sessile demo` as somebody starts it.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what must not fail may panic")]
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,

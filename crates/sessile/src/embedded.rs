@@ -108,5 +108,5 @@ fn write_new(path: &Path, key: &WrappingKey) -> io::Result<()> {
     drop(fs::remove_file(&temporary));
     result?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }

@@ -43,14 +43,7 @@ pub(crate) fn open_writer(
         );
         return Err(StoreError::new(StoreErrorKind::Incompatible, message));
     }
-    let synchronous = match options.durability {
-        Durability::Full => "FULL",
-        Durability::Normal => "NORMAL",
-    };
     let set = || -> rusqlite::Result<()> {
-        connection.pragma_update(None, "synchronous", synchronous)?;
-        // On macOS, only this makes the disk write what it keeps in its own cache.
-        connection.pragma_update(None, "fullfsync", options.durability == Durability::Full)?;
         // In KiB. Pages that are written again and again stay in memory until they are committed.
         connection.pragma_update(None, "cache_size", -16_384)?;
         // In bytes: the log is cut back to this after a burst of writes made it grow.
@@ -84,6 +77,18 @@ fn open(file: &DatabaseFile, options: &SqliteOptions) -> rusqlite::Result<Connec
     let connection = Connection::open_with_flags(file.path(), flags)?;
     connection.busy_timeout(options.busy_timeout)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // A large request would need a temporary file otherwise, in a folder that may be full or
+    // read-only, and that was never said to hold sessions.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    let synchronous = match options.durability {
+        Durability::Full => "FULL",
+        Durability::Normal => "NORMAL",
+    };
+    // Those that read, too: the last connection to close moves the log into the database, and
+    // removes the log. On macOS, only `fullfsync` makes the disk write what it keeps in its own
+    // cache; it comes first, because the second may have to undo what a loss of power left.
+    connection.pragma_update(None, "fullfsync", options.durability == Durability::Full)?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }

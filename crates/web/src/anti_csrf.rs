@@ -2,10 +2,12 @@ use http::{
     Method,
     header::{ORIGIN, REFERER},
 };
-use url::Url;
 
 use crate::{
-    config::WebConfig, error::ForbiddenReason, origin::is_own_origin, request::RequestHead,
+    config::WebConfig,
+    error::ForbiddenReason,
+    origin::{is_own_origin, origin_of},
+    request::RequestHead,
 };
 
 /// How a request that another site made a browser send is told from one's own. Only cookies need
@@ -56,9 +58,8 @@ fn check_fetch_metadata(head: &RequestHead<'_>, config: &WebConfig) -> Result<()
             Some(origin) => is_trusted(origin) || is_own_origin(origin, head, config),
             None => match head.headers.get(REFERER) {
                 Some(referer) => {
-                    let page = referer.to_str().ok().and_then(|page| Url::parse(page).ok());
-                    page.is_some_and(|page| {
-                        let origin = page.origin().ascii_serialization();
+                    let origin = referer.to_str().ok().and_then(origin_of);
+                    origin.is_some_and(|origin| {
                         is_trusted(&origin) || is_own_origin(&origin, head, config)
                     })
                 }

@@ -103,10 +103,18 @@ fn header(builder: CookieBuilder<'_>, secure: bool, config: &WebConfig) -> Optio
 }
 
 /// The domains that a page at `host` may set cookies for: itself and everything above it but the
-/// last label. An address has none.
+/// last label. An address has none, nor has what is longer or deeper than names of hosts are.
 fn parent_domains(host: &str) -> Vec<String> {
-    let is_address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
-    if is_address || !host.contains('.') {
+    const MAXIMUM_LENGTH: usize = 253;
+    const MAXIMUM_LABELS: usize = 16;
+    let is_label = |label: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len()) && label.bytes().all(plain)
+    };
+    let is_name = host.len() <= MAXIMUM_LENGTH
+        && host.split('.').count() <= MAXIMUM_LABELS
+        && host.split('.').all(is_label);
+    if !is_name || host.parse::<std::net::IpAddr>().is_ok() {
         return Vec::new();
     }
     let mut domains = Vec::new();
@@ -128,9 +136,24 @@ mod tests {
             parent_domains("a.b.example.com"),
             ["a.b.example.com", "b.example.com", "example.com"]
         );
-        for host in ["localhost", "127.0.0.1", "[::1]"] {
-            assert!(parent_domains(host).is_empty(), "{host}");
+        let long = "a".repeat(64) + ".example.com";
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "::ffff:1.2.3.4",
+            "",
+            ".",
+            "a..b",
+            "example.com; Domain=evil.example",
+            "user@example.com",
+            &long,
+            &"a.".repeat(50_000),
+            &("a.".repeat(16) + "a"),
+        ] {
+            assert!(parent_domains(host).is_empty(), "{host:.80}");
         }
+        assert_eq!(parent_domains(&("a.".repeat(15) + "a")).len(), 15);
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::{
     cookies::REFRESH_TOKEN_COOKIE,
 };
 
+/// How many different values of one cookie are looked at. A browser holds a few, from several
+/// scopes; each costs a signature or a key derivation, and one request must not buy thousands.
+const MOST_VALUES: usize = 32;
+
 /// The parts of a request that concern sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
@@ -79,7 +83,7 @@ impl<'a> RequestHead<'a> {
                     continue;
                 }
                 found.count += 1;
-                if !found.values.contains(&value) {
+                if found.values.len() < MOST_VALUES && !found.values.contains(&value) {
                     found.values.push(value);
                 }
             }
@@ -91,7 +95,7 @@ impl<'a> RequestHead<'a> {
 /// The values that a request has of one cookie.
 #[derive(Debug, Default)]
 pub(crate) struct CookieValues<'a> {
-    /// The different ones.
+    /// The different ones, the first of them where there are very many.
     pub(crate) values: Vec<&'a str>,
     /// How many there are, equal ones counted.
     pub(crate) count: usize,
@@ -127,6 +131,7 @@ pub(crate) fn looks_like_access_token(token: &str) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::type_complexity, reason = "a table of cases")]
 mod tests {
     use http::HeaderValue;
 
@@ -141,6 +146,14 @@ mod tests {
         let head = RequestHead { method: &Method::GET, uri: &uri, headers: &headers };
         let found = head.access_cookies();
         (found.values.iter().map(|value| (*value).to_owned()).collect(), found.count)
+    }
+
+    #[test]
+    fn of_thousands_of_cookies_a_few_are_looked_at() {
+        let line: String = (0..5000).map(|index| format!("sAccessToken={index};")).collect();
+        let (values, count) = access_cookies(&[line.as_bytes()]);
+        assert_eq!((values.len(), count), (MOST_VALUES, 5000));
+        assert_eq!(values[MOST_VALUES - 1], "31");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Default for DemoArguments {
 
 /// Runs the demo until it is interrupted.
 #[tokio::main]
-pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<()> {
+pub(crate) async fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
     let port = arguments.port;
     // The port first: a second start must not touch the file of the first.
     let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| {
@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<()> {
              http://127.0.0.1:{port}, or else choose a port with --port"
         )
     })?;
-    let app = app(&arguments).await.with_context(|| {
+    let app = app(arguments).await.with_context(|| {
         format!(
             "the sessions cannot be kept in {}; choose a file with --store",
             arguments.store.display()

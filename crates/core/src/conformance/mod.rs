@@ -8,6 +8,7 @@
 
 mod interleave;
 mod keys;
+mod limits;
 mod names;
 mod removal;
 mod replacement;
@@ -21,6 +22,11 @@ pub use keys::{
     one_of_many_first_signing_keys_is_added, one_of_many_next_signing_keys_is_added,
     one_of_many_secrets_is_kept, secrets_are_kept_by_app_and_name,
     signing_keys_are_added_after_the_newest, the_signing_key_added_last_is_the_newest,
+};
+pub use limits::{
+    a_full_user_is_refused, a_limit_is_exact_however_many_race,
+    a_taken_handle_is_refused_within_a_limit, expired_sessions_take_no_place,
+    sessions_created_before_are_removed, the_oldest_sessions_make_room,
 };
 pub use names::{apps_are_kept_apart, names_are_compared_exactly};
 pub use removal::{
@@ -113,6 +119,12 @@ macro_rules! store_conformance {
             concurrent_inserts_are_all_listed
             sessions_of_a_user_are_removed
             no_acknowledged_session_survives_removal
+            the_oldest_sessions_make_room
+            a_full_user_is_refused
+            expired_sessions_take_no_place
+            a_taken_handle_is_refused_within_a_limit
+            a_limit_is_exact_however_many_race
+            sessions_created_before_are_removed
             signing_keys_are_added_after_the_newest
             the_signing_key_added_last_is_the_newest
             one_of_many_first_signing_keys_is_added

@@ -15,9 +15,11 @@ use sessile_core::{SessionHandle, clock::Timestamp, rotation::TokenHash, store::
 use sessile_sqlite::SqliteStore;
 use tempfile::TempDir;
 
+mod backups;
 mod batches;
 mod conformance;
 mod files;
+mod limits;
 mod sharing;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);

@@ -123,10 +123,14 @@
     // Another tab has refreshed or logged in, and its anti-CSRF token was slow to show up here.
     const slowness = reason === "anti_csrf_mismatch" ? SETTLE_SURELY : 0;
     if (await changes("anti-csrf", token, slowness)) return refreshUnlessDone(sent, false);
+    tellEnd(reason);
+    return false;
+  }
+
+  function tellEnd(reason) {
     endings += 1;
     keep("anti-csrf", null);
     window.dispatchEvent(new CustomEvent("sessile:ended", { detail: { reason } }));
-    return false;
   }
 
   // Runs `work` in one tab at a time, and tells it whether it had to wait for another tab.
@@ -182,8 +186,14 @@
     const sent = mark();
     const response = await send(request);
     if (response.status !== 401) return response;
-    if ((await refusal(response)).message !== "try refresh token") return response;
-    return (await refreshSince(sent)) ? send(request) : response;
+    const { message, reason } = await refusal(response);
+    if (message === "try refresh token") {
+      return (await refreshSince(sent)) ? send(request) : response;
+    }
+    // Other refusals may be about another session; with this header the server takes our tokens.
+    const over = response.headers.get("front-token") === "remove";
+    if (over && endings === sent.endings) tellEnd(reason);
+    return response;
   }
 
   async function signOut() {

@@ -38,7 +38,7 @@ use tower::ServiceExt as _;
 
 /// Counts every call that reaches the store.
 #[derive(Clone, Debug)]
-pub struct CountingStore {
+pub(crate) struct CountingStore {
     inner: SqliteStore,
     calls: Arc<AtomicUsize>,
 }
@@ -81,11 +81,11 @@ counted! {
 }
 
 /// A running application.
-pub struct Application {
-    pub router: Router,
-    pub sessions: Sessions<CountingStore>,
-    pub clock: Arc<ManualClock>,
-    pub events: Arc<Mutex<Vec<EventKind>>>,
+pub(crate) struct Application {
+    pub(crate) router: Router,
+    pub(crate) sessions: Sessions<CountingStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) events: Arc<Mutex<Vec<EventKind>>>,
     calls: Arc<AtomicUsize>,
     _folder: TempDir,
 }
@@ -175,11 +175,11 @@ async fn note(session: Session, Form(note): Form<Note>) -> Answer {
 }
 
 impl Application {
-    pub async fn new(policy: Policy, config: WebConfig) -> Self {
+    pub(crate) async fn new(policy: Policy, config: WebConfig) -> Self {
         Self::with_layer(policy, config, |layer| layer).await
     }
 
-    pub async fn with_layer(
+    pub(crate) async fn with_layer(
         policy: Policy,
         config: WebConfig,
         change: impl FnOnce(SessionLayer) -> SessionLayer,
@@ -221,15 +221,15 @@ impl Application {
     }
 
     /// The store calls since this was asked last.
-    pub fn store_calls(&self) -> usize {
+    pub(crate) fn store_calls(&self) -> usize {
         self.calls.swap(0, Ordering::SeqCst)
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client { router: self.router.clone(), cookies: BTreeMap::new(), headers: HeaderMap::new() }
     }
 
-    pub async fn logged_in(&self, login: Value) -> Client {
+    pub(crate) async fn logged_in(&self, login: Value) -> Client {
         let mut client = self.client();
         let answer = client.post("/login", login).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
@@ -240,59 +240,59 @@ impl Application {
 
 /// A browser as far as cookies go: keeps them by name and path, and sends those that fit.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     router: Router,
-    pub cookies: BTreeMap<(String, String), String>,
-    pub headers: HeaderMap,
+    pub(crate) cookies: BTreeMap<(String, String), String>,
+    pub(crate) headers: HeaderMap,
 }
 
 /// An answer that was read.
 #[derive(Debug)]
-pub struct Received {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
+pub(crate) struct Received {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Received {
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
     }
 
-    pub fn set_cookies(&self) -> Vec<&str> {
+    pub(crate) fn set_cookies(&self) -> Vec<&str> {
         self.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// The reason code of a refusal.
-    pub fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         self.json()["reason"].as_str().unwrap_or_default().to_owned()
     }
 }
 
 impl Client {
-    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.insert(HeaderName::from_static(name), value.parse().unwrap());
         self
     }
 
     /// The value of a cookie, wherever it applies.
-    pub fn cookie(&self, name: &str) -> Option<&str> {
+    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.iter().find(|((known, _), _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub async fn get(&mut self, path: &str) -> Received {
+    pub(crate) async fn get(&mut self, path: &str) -> Received {
         self.send("GET", path, None).await
     }
 
-    pub async fn post(&mut self, path: &str, body: Value) -> Received {
+    pub(crate) async fn post(&mut self, path: &str, body: Value) -> Received {
         self.send("POST", path, Some(("application/json", body.to_string()))).await
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &mut self,
         method: &str,
         path: &str,

@@ -1,14 +1,12 @@
 //! The founding page, promise by promise, over HTTP on a real SQLite file.
 
-mod support;
-
+use crate::support::Application;
 use axum::http::StatusCode;
 use serde_json::json;
 use sessile::{
     SessionHandle, SessionService as _, WebConfig,
     policy::{Policy, Revocation},
 };
-use support::Application;
 
 async fn application() -> Application {
     Application::new(Policy::default(), WebConfig::default()).await

@@ -1,9 +1,8 @@
 //! Cookies, headers, refresh, sign-out and refusals, as a browser meets them.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Application, Client};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sessile::{
@@ -11,7 +10,6 @@ use sessile::{
     event::{EventKind, RevocationReason},
     policy::{GRACE_PERIOD, LateRetry, Policy},
 };
-use support::{Application, Client};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -23,7 +21,7 @@ async fn configured(config: WebConfig) -> Application {
     Application::new(Policy::default(), config).await
 }
 
-async fn refresh(client: &mut Client) -> support::Received {
+async fn refresh(client: &mut Client) -> crate::support::Received {
     client.post("/session/refresh", json!({})).await
 }
 
@@ -56,7 +54,7 @@ async fn a_login_sets_two_cookies_and_a_front_token() {
 
 #[tokio::test]
 async fn cookies_are_secure_on_https_alone() {
-    let secure = |answer: support::Received| {
+    let secure = |answer: crate::support::Received| {
         answer.set_cookies().iter().all(|line| line.contains("; Secure"))
     };
     let app = application().await;
