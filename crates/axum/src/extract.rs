@@ -9,8 +9,8 @@ use sessile_web::{
 
 use crate::{layer::RequestState, rejection::SessionRejection, session::Session};
 
-fn state(parts: &Parts) -> Result<RequestState, SessionRejection> {
-    parts.extensions.get::<RequestState>().cloned().ok_or_else(SessionRejection::missing_layer)
+fn state(parts: &Parts) -> Result<&RequestState, SessionRejection> {
+    parts.extensions.get().ok_or_else(SessionRejection::missing_layer)
 }
 
 async fn authenticate(
@@ -231,7 +231,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionRequest {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let RequestState { web, response } = state(parts)?;
+        let RequestState { web, response } = state(parts)?.clone();
         Ok(Self {
             method: parts.method.clone(),
             uri: parts.uri.clone(),

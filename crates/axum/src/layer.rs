@@ -9,6 +9,7 @@ use std::{
 
 use axum::response::{IntoResponse, Response};
 use http::Request;
+use pin_project_lite::pin_project;
 use sessile_web::{RequestHead, ResponseChanges, WebError, WebSessions};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -30,19 +31,22 @@ pub(crate) struct RequestState {
 ///
 /// A layer covers the routes that were added before it.
 #[derive(Clone, Debug)]
-pub struct SessionLayer {
+pub struct SessionLayer(Arc<Settings>);
+
+#[derive(Clone, Debug)]
+struct Settings {
     web: WebSessions,
-    handlers: Arc<ErrorHandlers>,
+    handlers: ErrorHandlers,
 }
 
 impl SessionLayer {
     /// The layer for these sessions.
     pub fn new(web: WebSessions) -> Self {
-        Self { web, handlers: Arc::default() }
+        Self(Arc::new(Settings { web, handlers: ErrorHandlers::default() }))
     }
 
     fn with(mut self, change: impl FnOnce(&mut ErrorHandlers)) -> Self {
-        change(Arc::make_mut(&mut self.handlers));
+        change(&mut Arc::make_mut(&mut self.0).handlers);
         self
     }
 
@@ -137,7 +141,6 @@ pub struct SessionMiddleware<S> {
 impl<S, B> Service<Request<B>> for SessionMiddleware<S>
 where
     S: Service<Request<B>, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = Infallible;
@@ -148,7 +151,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let web = self.layer.web.clone();
+        let web = self.layer.0.web.clone();
         let head = RequestHead {
             method: request.method(),
             uri: request.uri(),
@@ -157,23 +160,29 @@ where
         let response = ResponseChanges::new(web.config(), &head);
         request.extensions_mut().insert(RequestState { web, response: response.clone() });
         SessionResponseFuture {
-            stage: Stage::Handler(Box::pin(self.inner.call(request))),
-            layer: self.layer.clone(),
+            stage: Stage::Handler { answer: self.inner.call(request) },
+            settings: Arc::clone(&self.layer.0),
             response,
         }
     }
 }
 
-/// The future of [`SessionMiddleware`].
-pub struct SessionResponseFuture<F> {
-    stage: Stage<F>,
-    layer: SessionLayer,
-    response: ResponseChanges,
+pin_project! {
+    /// The future of [`SessionMiddleware`].
+    pub struct SessionResponseFuture<F> {
+        #[pin]
+        stage: Stage<F>,
+        settings: Arc<Settings>,
+        response: ResponseChanges,
+    }
 }
 
-enum Stage<F> {
-    Handler(Pin<Box<F>>),
-    ErrorHandler(Pin<Box<dyn Future<Output = Response> + Send>>),
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<F> {
+        Handler { #[pin] answer: F },
+        ErrorHandler { answer: Pin<Box<dyn Future<Output = Response> + Send>> },
+    }
 }
 
 impl<F> Future for SessionResponseFuture<F>
@@ -183,18 +192,18 @@ where
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
+        let mut this = self.project();
         loop {
-            let mut response = match &mut this.stage {
-                Stage::ErrorHandler(answer) => ready!(answer.as_mut().poll(context)),
-                Stage::Handler(handler) => {
-                    let Ok(mut response) = ready!(handler.as_mut().poll(context));
+            let mut response = match this.stage.as_mut().project() {
+                StageProjection::ErrorHandler { answer } => ready!(answer.as_mut().poll(context)),
+                StageProjection::Handler { answer } => {
+                    let Ok(mut response) = ready!(answer.poll(context));
                     if let Some(Rejected(error)) = response.extensions_mut().remove::<Rejected>() {
-                        if let Some(handler) = this.layer.handlers.of(&error) {
-                            this.stage = Stage::ErrorHandler(handler(error));
+                        if let Some(handler) = this.settings.handlers.of(&error) {
+                            this.stage.set(Stage::ErrorHandler { answer: handler(error) });
                             continue;
                         }
-                        response = default_response(&error, this.layer.web.config());
+                        response = default_response(&error, this.settings.web.config());
                     }
                     response
                 }

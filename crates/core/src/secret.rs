@@ -1,10 +1,11 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use zeroize::Zeroizing;
 
 /// Text that must not be seen: a token or a key.
 ///
-/// `Debug` hides it, it has no `Display`, and its memory is wiped when it is dropped.
+/// `Debug` hides it, it has no `Display`, and its memory is wiped when the last clone is dropped.
+/// Clones share that memory and are cheap.
 ///
 /// ```
 /// let token = sessile_core::Secret::new("very secret".to_owned());
@@ -12,12 +13,12 @@ use zeroize::Zeroizing;
 /// assert_eq!(token.expose(), "very secret");
 /// ```
 #[derive(Clone, Eq, PartialEq)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self(Arc::new(Zeroizing::new(text)))
     }
 
     /// The text itself, for handing it to the client it belongs to.

@@ -19,17 +19,22 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct VerifiedSession {
     pub(crate) token: Arc<AccessToken>,
+    pub(crate) text: Secret,
     pub(crate) replacement: Option<Arc<IssuedToken>>,
     pub(crate) payload_update_available: Option<bool>,
 }
 
-impl From<Arc<AccessToken>> for VerifiedSession {
-    fn from(token: Arc<AccessToken>) -> Self {
-        Self { token, replacement: None, payload_update_available: None }
-    }
-}
-
 impl VerifiedSession {
+    /// What the token of this text says.
+    pub(crate) fn new(token: AccessToken, text: Secret) -> Self {
+        Self { token: Arc::new(token), text, replacement: None, payload_update_available: None }
+    }
+
+    /// The access token that all this was read from.
+    pub fn access_token(&self) -> &Secret {
+        &self.text
+    }
+
     /// The session's name.
     pub fn handle(&self) -> &SessionHandle {
         &self.token.handle

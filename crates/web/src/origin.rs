@@ -27,7 +27,7 @@ pub(crate) fn origin_of(url: &str) -> Option<String> {
 /// The host that the request was sent to, with its port, as the client wrote it.
 pub(crate) fn host<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
     // HTTP/2 requests carry it in the URI.
-    head.uri.authority().map(|authority| authority.as_str()).or_else(|| head.header(HOST.as_str()))
+    head.uri.authority().map(|authority| authority.as_str()).or_else(|| head.header(&HOST))
 }
 
 /// The host's name alone, without a port.
@@ -66,7 +66,7 @@ pub(crate) fn is_https(head: &RequestHead<'_>, config: &WebConfig) -> bool {
     // A page of our own https origin behind a proxy that was not configured: only the browser
     // writes this header, so it can be believed.
     let own_https_page = head
-        .header(ORIGIN.as_str())
+        .header(&ORIGIN)
         .is_some_and(|origin| origin.starts_with("https:") && is_own_origin(origin, head, config));
     own_https_page || head.uri.scheme_str() == Some("https")
 }

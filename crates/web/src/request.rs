@@ -1,10 +1,14 @@
+use std::iter;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{
-    HeaderMap, Method, Uri,
+    HeaderMap, HeaderName, Method, Uri,
     header::{AUTHORIZATION, COOKIE},
 };
+use memchr::memchr_iter;
 use serde::Deserialize;
 use sessile_core::ACCESS_TOKEN_COOKIE;
+use smallvec::SmallVec;
 
 use crate::{
     config::{Transfer, WebConfig},
@@ -14,6 +18,8 @@ use crate::{
 /// How many different values of one cookie are looked at. A browser holds a few, from several
 /// scopes; each costs a signature or a key derivation, and one request must not buy thousands.
 const MOST_VALUES: usize = 32;
+
+const AUTH_MODE: HeaderName = HeaderName::from_static("st-auth-mode");
 
 /// The parts of a request that concern sessions.
 #[derive(Clone, Copy, Debug)]
@@ -34,13 +40,13 @@ impl<'a> From<&'a http::request::Parts> for RequestHead<'a> {
 
 impl<'a> RequestHead<'a> {
     /// The value of a header, where it is there and is text.
-    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// How the client wants its tokens: by the header `st-auth-mode`, or as configured.
     pub(crate) fn wanted_transfer(&self, config: &WebConfig) -> Transfer {
-        match self.header("st-auth-mode") {
+        match self.header(&AUTH_MODE) {
             Some("header") => Transfer::Header,
             Some("cookie") => Transfer::Cookie,
             _ => config.default_transfer,
@@ -49,7 +55,7 @@ impl<'a> RequestHead<'a> {
 
     /// The bearer token of the request.
     pub(crate) fn bearer(&self) -> Option<&'a str> {
-        let (scheme, token) = self.header(AUTHORIZATION.as_str())?.split_once(' ')?;
+        let (scheme, token) = self.header(&AUTHORIZATION)?.split_once(' ')?;
         let token = token.trim();
         (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
     }
@@ -68,13 +74,12 @@ impl<'a> RequestHead<'a> {
         let mut found = CookieValues::default();
         for header in self.headers.get_all(COOKIE) {
             // Another application's cookie may not be text; ours is, and stands between ';'.
-            for pair in header.as_bytes().split(|byte| *byte == b';') {
-                let Ok(pair) = std::str::from_utf8(pair) else { continue };
-                let Some((key, value)) = pair.split_once('=') else { continue };
-                if key.trim() != name {
+            for pair in pairs(header.as_bytes()) {
+                let Some(rest) = pair.trim_ascii_start().strip_prefix(name.as_bytes()) else {
                     continue;
-                }
-                let value = value.trim();
+                };
+                let Some(value) = rest.trim_ascii_start().strip_prefix(b"=") else { continue };
+                let Ok(value) = std::str::from_utf8(value.trim_ascii()) else { continue };
                 let value = value
                     .strip_prefix('"')
                     .and_then(|value| value.strip_suffix('"'))
@@ -92,11 +97,21 @@ impl<'a> RequestHead<'a> {
     }
 }
 
+/// What stands between the semicolons. Each request is searched, and a token is long.
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr_iter(b';', header).chain(iter::once(header.len())).map(move |end| {
+        let pair = &header[start..end];
+        start = end + 1;
+        pair
+    })
+}
+
 /// The values that a request has of one cookie.
 #[derive(Debug, Default)]
 pub(crate) struct CookieValues<'a> {
     /// The different ones, the first of them where there are very many.
-    pub(crate) values: Vec<&'a str>,
+    pub(crate) values: Values<'a>,
     /// How many there are, equal ones counted.
     pub(crate) count: usize,
 }
@@ -107,6 +122,9 @@ impl CookieValues<'_> {
         self.count > 1
     }
 }
+
+/// Tokens as a request carries them: one, if nothing is wrong.
+pub(crate) type Values<'a> = SmallVec<[&'a str; 1]>;
 
 /// Whether a bearer token has the claims of a session's, ours or not. Another system's token
 /// must not hide the cookie beside it.

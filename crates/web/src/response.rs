@@ -20,7 +20,7 @@ use crate::{
 };
 
 const FRONT_TOKEN: HeaderName = HeaderName::from_static("front-token");
-const ANTI_CSRF: HeaderName = HeaderName::from_static("anti-csrf");
+pub(crate) const ANTI_CSRF: HeaderName = HeaderName::from_static("anti-csrf");
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("st-access-token");
 const REFRESH_TOKEN: HeaderName = HeaderName::from_static("st-refresh-token");
 
@@ -40,7 +40,6 @@ pub struct ResponseChanges(Arc<Shared>);
 struct Shared {
     config: Arc<WebConfig>,
     secure: bool,
-    host: String,
     pending: Mutex<Pending>,
 }
 
@@ -50,7 +49,10 @@ struct Pending {
     headers: [Change; 2],
     front_token: Option<HeaderValue>,
     anti_csrf: Option<HeaderValue>,
-    duplicated: [bool; 2],
+    /// The host whose browser holds several of a cookie.
+    duplicated_at: [Option<String>; 2],
+    /// Whether there is anything to be written at all.
+    is_changed: bool,
 }
 
 #[derive(Default)]
@@ -67,7 +69,6 @@ impl ResponseChanges {
         Self(Arc::new(Shared {
             config: Arc::clone(config),
             secure: is_https(head, config),
-            host: host_name(head).unwrap_or_default().to_owned(),
             pending: Mutex::default(),
         }))
     }
@@ -76,11 +77,18 @@ impl ResponseChanges {
         self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The changes, of which there will be one.
+    fn change(&self) -> MutexGuard<'_, Pending> {
+        let mut pending = self.pending();
+        pending.is_changed = true;
+        pending
+    }
+
     /// Gives the client a new pair of tokens.
     pub(crate) fn set_tokens(&self, issued: &IssuedSession, transfer: Transfer) {
         self.set_access_token(&issued.session, &issued.access_token, transfer);
         let refresh = &issued.refresh_token;
-        let mut pending = self.pending();
+        let mut pending = self.change();
         pending.of(transfer)[1] = Change::Set(refresh.token.clone(), refresh.expires_at);
         pending.anti_csrf =
             issued.anti_csrf_token.as_deref().and_then(|token| HeaderValue::try_from(token).ok());
@@ -94,14 +102,14 @@ impl ResponseChanges {
         transfer: Transfer,
     ) {
         let expires_at = token.created_at.plus(ACCESS_COOKIE_VALIDITY);
-        let mut pending = self.pending();
+        let mut pending = self.change();
         pending.of(transfer)[0] = Change::Set(token.token.clone(), expires_at);
         pending.front_token = front_token(session);
     }
 
     /// Takes all tokens from the client.
     pub(crate) fn clear(&self, transfer: Transfer) {
-        let mut pending = self.pending();
+        let mut pending = self.change();
         *pending.of(transfer) = [Change::Clear, Change::Clear];
         pending.front_token = Some(HeaderValue::from_static("remove"));
         pending.anti_csrf = None;
@@ -109,20 +117,25 @@ impl ResponseChanges {
 
     /// The browser sent several cookies of this name: it keeps the one that is set here, or the
     /// one given, and loses the others.
-    pub(crate) fn heal(&self, cookie: SessionCookie, keep: Option<(&str, Timestamp)>) {
-        let mut pending = self.pending();
+    pub(crate) fn heal(
+        &self,
+        cookie: SessionCookie,
+        keep: Option<(&Secret, Timestamp)>,
+        head: &RequestHead<'_>,
+    ) {
+        let mut pending = self.change();
         let index = usize::from(cookie == SessionCookie::Refresh);
-        pending.duplicated[index] = true;
+        pending.duplicated_at[index] = Some(host_name(head).unwrap_or_default().to_owned());
         if let (Change::None, Some((value, expires_at))) = (&pending.cookies[index], keep) {
-            pending.cookies[index] = Change::Set(Secret::new(value.to_owned()), expires_at);
+            pending.cookies[index] = Change::Set(value.clone(), expires_at);
         }
     }
 
     /// Keeps one of several access tokens, and drops the others.
-    pub(crate) fn heal_access_token(&self, session: &VerifiedSession, value: &str) {
+    pub(crate) fn heal_access_token(&self, session: &VerifiedSession, head: &RequestHead<'_>) {
         let expires_at = session.issued_at().plus(ACCESS_COOKIE_VALIDITY);
-        self.heal(SessionCookie::Access, Some((value, expires_at)));
-        let mut pending = self.pending();
+        self.heal(SessionCookie::Access, Some((session.access_token(), expires_at)), head);
+        let mut pending = self.change();
         if pending.front_token.is_none() {
             pending.front_token = front_token(session);
         }
@@ -130,9 +143,12 @@ impl ResponseChanges {
 
     /// Writes the changes into the headers of the answer.
     pub fn write_to(&self, headers: &mut HeaderMap) {
-        let Shared { config, secure, host, .. } = &*self.0;
+        let Shared { config, secure, .. } = &*self.0;
         let mut pending = self.pending();
-        let Pending { cookies, headers: in_headers, front_token, anti_csrf, duplicated } =
+        if !pending.is_changed {
+            return;
+        }
+        let Pending { cookies, headers: in_headers, front_token, anti_csrf, duplicated_at, .. } =
             std::mem::take(&mut *pending);
         let mut carries_tokens = false;
 
@@ -145,8 +161,10 @@ impl ResponseChanges {
                     cookie.set(token.expose(), *expires_at, *secure, config)
                 }
             };
-            let elsewhere =
-                if duplicated[index] { cookie.clear_elsewhere(host, config) } else { Vec::new() };
+            let elsewhere = match &duplicated_at[index] {
+                Some(host) => cookie.clear_elsewhere(host, config),
+                None => Vec::new(),
+            };
             for line in elsewhere.into_iter().chain(line) {
                 headers.append(SET_COOKIE, line);
             }

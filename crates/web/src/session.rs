@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 use sessile_core::{
@@ -7,7 +7,7 @@ use sessile_core::{
     event::RevocationReason, to_json_object,
 };
 
-use crate::{config::Transfer, response::ResponseChanges};
+use crate::{config::Transfer, response::ResponseChanges, web_sessions::WebSessions};
 
 /// The session of a request: what a handler receives.
 ///
@@ -29,9 +29,8 @@ use crate::{config::Transfer, response::ResponseChanges};
 /// }
 /// ```
 pub struct Session {
-    pub(crate) service: Arc<dyn SessionService>,
+    pub(crate) web: WebSessions,
     pub(crate) verified: VerifiedSession,
-    pub(crate) access_token: Secret,
     pub(crate) transfer: Transfer,
     pub(crate) response: ResponseChanges,
 }
@@ -68,15 +67,14 @@ impl Session {
         payload: &T,
     ) -> Result<(), Error> {
         let request = RegenerateRequest {
-            access_token: self.access_token.expose(),
+            access_token: self.get_access_token().expose(),
             jwt_payload: Some(to_json_object(payload)?),
         };
-        let result = self.service.regenerate(request).await;
+        let result = self.service().regenerate(request).await;
         let regenerated = self.clear_if_gone(result)?;
         self.verified = regenerated.session;
         if let Some(token) = regenerated.access_token {
             self.response.set_access_token(&self.verified, &token, self.transfer);
-            self.access_token = token.token;
         }
         Ok(())
     }
@@ -86,7 +84,7 @@ impl Session {
     /// # Errors
     /// [`Error::Unauthorised`] when the session is gone.
     pub async fn get_session_data(&self) -> Result<JsonObject, Error> {
-        self.clear_if_gone(self.service.get_session_data(self.get_handle()).await)
+        self.clear_if_gone(self.service().get_session_data(self.get_handle()).await)
     }
 
     /// What is kept with the session, as a type of the application's. One database call.
@@ -107,7 +105,7 @@ impl Session {
     /// anything but an object, and nothing is changed then.
     pub async fn update_session_data<T: Serialize + ?Sized>(&self, data: &T) -> Result<(), Error> {
         let data = to_json_object(data)?;
-        self.clear_if_gone(self.service.update_session_data(self.get_handle(), data).await)
+        self.clear_if_gone(self.service().update_session_data(self.get_handle(), data).await)
     }
 
     /// Ends the session and clears the client's cookies, also when somebody else ended it first.
@@ -117,7 +115,7 @@ impl Session {
     /// [`Error::General`] alone; the cookies stay then.
     pub async fn revoke_session(&mut self) -> Result<(), Error> {
         let handles = std::slice::from_ref(self.get_handle());
-        self.service.revoke_sessions(handles, RevocationReason::SignedOut).await?;
+        self.service().revoke_sessions(handles, RevocationReason::SignedOut).await?;
         self.response.clear(self.transfer);
         Ok(())
     }
@@ -128,7 +126,7 @@ impl Session {
     /// [`Error::General`] alone.
     pub async fn revoke_other_sessions(&self) -> Result<Vec<SessionHandle>, Error> {
         let except = Some(self.get_handle());
-        self.service.revoke_sessions_of_user(self.get_user_id(), &TenantScope::All, except).await
+        self.service().revoke_sessions_of_user(self.get_user_id(), &TenantScope::All, except).await
     }
 
     /// All sessions of the user, this one among them, oldest first. One database call.
@@ -136,7 +134,7 @@ impl Session {
     /// # Errors
     /// [`Error::General`] alone.
     pub async fn get_sessions_of_user(&self) -> Result<Vec<SessionInformation>, Error> {
-        self.service.get_sessions_of_user(self.get_user_id(), &TenantScope::All).await
+        self.service().get_sessions_of_user(self.get_user_id(), &TenantScope::All).await
     }
 
     /// All that is known of the session. One database call.
@@ -144,7 +142,7 @@ impl Session {
     /// # Errors
     /// [`Error::Unauthorised`] when the session is gone.
     pub async fn get_session_information(&self) -> Result<SessionInformation, Error> {
-        let found = self.service.get_session_information(self.get_handle()).await?;
+        let found = self.service().get_session_information(self.get_handle()).await?;
         self.clear_if_gone(found.ok_or_else(|| UnauthorisedReason::SessionNotFound.into()))
     }
 
@@ -160,12 +158,16 @@ impl Session {
 
     /// The access token that the client has, or will have once it has the answer.
     pub fn get_access_token(&self) -> &Secret {
-        &self.access_token
+        self.verified.access_token()
     }
 
     /// When the access token ends. No database call.
     pub fn get_access_token_expiry(&self) -> Timestamp {
         self.verified.expires_at()
+    }
+
+    fn service(&self) -> &dyn SessionService {
+        self.web.service()
     }
 
     fn clear_if_gone<T>(&self, result: Result<T, Error>) -> Result<T, Error> {

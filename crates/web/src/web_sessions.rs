@@ -1,18 +1,19 @@
 use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use sessile_core::{
-    AntiCsrf, Error, GeneralError, IssuedSession, NewSession, RefreshRequest, Secret,
-    SessionService, TryRefreshReason, UnauthorisedReason, VerifiedSession, VerifyRequest,
-    event::RevocationReason, policy::Revocation,
+    AntiCsrf, Error, GeneralError, IssuedSession, NewSession, RefreshRequest, SessionService,
+    TryRefreshReason, UnauthorisedReason, VerifiedSession, VerifyRequest, event::RevocationReason,
+    policy::Revocation,
 };
+use smallvec::smallvec;
 
 use crate::{
     anti_csrf::{AntiCsrfMode, check_request, is_safe},
     config::{Transfer, WebConfig},
     cookies::SessionCookie,
     error::{ForbiddenReason, WebError},
-    request::{RequestHead, looks_like_access_token},
-    response::ResponseChanges,
+    request::{RequestHead, Values, looks_like_access_token},
+    response::{ANTI_CSRF, ResponseChanges},
     session::Session,
 };
 
@@ -39,17 +40,39 @@ pub struct Requirements {
     pub login_within: Option<Duration>,
 }
 
+impl Requirements {
+    fn check_anti_csrf(&self, head: &RequestHead<'_>) -> bool {
+        match self.anti_csrf {
+            AntiCsrfCheck::ByMethod => !is_safe(head.method),
+            AntiCsrfCheck::Required => true,
+            AntiCsrfCheck::Skipped => false,
+        }
+    }
+
+    fn of_token<'a>(&self, access_token: &'a str, anti_csrf: AntiCsrf<'a>) -> VerifyRequest<'a> {
+        VerifyRequest {
+            anti_csrf,
+            revocation: self.revocation,
+            login_within: self.login_within,
+            ..VerifyRequest::new(access_token)
+        }
+    }
+}
+
 /// Sessions, as requests and answers carry them. Clones are cheap and share everything.
 #[derive(Clone, Debug)]
-pub struct WebSessions {
-    service: Arc<dyn SessionService>,
+pub struct WebSessions(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    service: Box<dyn SessionService>,
     config: Arc<WebConfig>,
 }
 
 /// The tokens that a request offers, and how they came.
 struct Offered<'a> {
     transfer: Transfer,
-    values: Vec<&'a str>,
+    values: Values<'a>,
     duplicated: bool,
 }
 
@@ -59,17 +82,18 @@ impl WebSessions {
     /// # Errors
     /// [`GeneralError::Configuration`] names what contradicts itself or cannot be read.
     pub fn new(service: impl SessionService, config: WebConfig) -> Result<Self, GeneralError> {
-        Ok(Self { service: Arc::new(service), config: Arc::new(config.checked()?) })
+        let config = Arc::new(config.checked()?);
+        Ok(Self(Arc::new(Shared { service: Box::new(service), config })))
     }
 
     /// The configuration.
     pub fn config(&self) -> &Arc<WebConfig> {
-        &self.config
+        &self.0.config
     }
 
     /// The sessions themselves, for what needs no request: by handle, or of a user.
     pub fn service(&self) -> &dyn SessionService {
-        &*self.service
+        &*self.0.service
     }
 
     /// The session that the request carries; `None` if it carries none.
@@ -84,11 +108,41 @@ impl WebSessions {
         requirements: Requirements,
         response: &ResponseChanges,
     ) -> Result<Option<Session>, WebError> {
-        let checked = match requirements.anti_csrf {
-            AntiCsrfCheck::ByMethod => !is_safe(head.method),
-            AntiCsrfCheck::Required => true,
-            AntiCsrfCheck::Skipped => false,
-        };
+        match self.authenticate_locally(head, requirements, response) {
+            Some(session) => Ok(Some(session)),
+            // In a box, so that the future of the usual case stays small.
+            None => Box::pin(self.authenticate_otherwise(head, requirements, response)).await,
+        }
+    }
+
+    /// The usual case, for which nobody is asked: one token, and a good one.
+    fn authenticate_locally(
+        &self,
+        head: &RequestHead<'_>,
+        requirements: Requirements,
+        response: &ResponseChanges,
+    ) -> Option<Session> {
+        let offered = self.offered_access_tokens(head)?;
+        let [access_token] = offered.values[..] else { return None };
+        let checked = requirements.check_anti_csrf(head);
+        let by_cookie = offered.transfer == Transfer::Cookie;
+        if offered.duplicated || checked && by_cookie && check_request(head, self.config()).is_err()
+        {
+            return None;
+        }
+        let anti_csrf = self.anti_csrf_token(head, offered.transfer, checked);
+        let request = requirements.of_token(access_token, anti_csrf);
+        let verified = self.service().verify_locally(&request)?.ok()?;
+        Some(self.session(verified, offered.transfer, response))
+    }
+
+    async fn authenticate_otherwise(
+        &self,
+        head: &RequestHead<'_>,
+        requirements: Requirements,
+        response: &ResponseChanges,
+    ) -> Result<Option<Session>, WebError> {
+        let checked = requirements.check_anti_csrf(head);
         let Some(offered) = self.offered_access_tokens(head) else {
             return if self.can_refresh_in_place(head) {
                 self.refresh_in_place(head, checked, response).await.map(Some)
@@ -97,22 +151,18 @@ impl WebSessions {
             };
         };
         if checked && offered.transfer == Transfer::Cookie {
-            check_request(head, &self.config).map_err(WebError::Forbidden)?;
+            check_request(head, self.config()).map_err(WebError::Forbidden)?;
         }
         let result = self.verify_offered(head, &offered, checked, requirements).await;
         match result {
-            Ok((verified, text)) => {
-                let access_token = match verified.new_access_token() {
-                    Some(new) => {
-                        response.set_access_token(&verified, new, offered.transfer);
-                        new.token.clone()
-                    }
-                    None => Secret::new(text.to_owned()),
-                };
-                if offered.duplicated {
-                    response.heal_access_token(&verified, text);
+            Ok(verified) => {
+                if let Some(new) = verified.new_access_token() {
+                    response.set_access_token(&verified, new, offered.transfer);
                 }
-                Ok(Some(self.session(verified, access_token, &offered, response)))
+                if offered.duplicated {
+                    response.heal_access_token(&verified, head);
+                }
+                Ok(Some(self.session(verified, offered.transfer, response)))
             }
             Err(Error::TryRefreshToken { reason })
                 if reason != TryRefreshReason::AntiCsrfMismatch
@@ -164,14 +214,14 @@ impl WebSessions {
         new: NewSession,
         response: &ResponseChanges,
     ) -> Result<Session, WebError> {
-        let transfer = head.wanted_transfer(&self.config);
+        let transfer = head.wanted_transfer(self.config());
         let wants_token =
-            transfer == Transfer::Cookie && self.config.anti_csrf == AntiCsrfMode::Token;
-        let issued = self.service.create_session(new.anti_csrf_token(wants_token)).await?;
+            transfer == Transfer::Cookie && self.config().anti_csrf == AntiCsrfMode::Token;
+        let issued = self.service().create_session(new.anti_csrf_token(wants_token)).await?;
         if let Err(error) = self.end_replaced(head, &issued, transfer, response).await {
             // Nobody has its tokens, so nobody else would end it.
             let handles = std::slice::from_ref(issued.session.handle());
-            self.service.revoke_sessions(handles, RevocationReason::Requested).await?;
+            self.service().revoke_sessions(handles, RevocationReason::Requested).await?;
             return Err(error.into());
         }
         Ok(self.hand_out(issued, transfer, response))
@@ -189,14 +239,14 @@ impl WebSessions {
         let Some(offered) = self.offered_access_tokens(head) else { return Ok(()) };
         let mut replaced = Vec::new();
         for value in &offered.values {
-            if let Some(old) = self.service.identify(value).await?
+            if let Some(old) = self.service().identify(value).await?
                 && old.handle() != issued.session.handle()
             {
                 replaced.push(old.handle().clone());
             }
         }
         if !replaced.is_empty() {
-            self.service.revoke_sessions(&replaced, RevocationReason::ReplacedByLogin).await?;
+            self.service().revoke_sessions(&replaced, RevocationReason::ReplacedByLogin).await?;
         }
         if offered.transfer != transfer {
             response.clear(offered.transfer);
@@ -223,10 +273,10 @@ impl WebSessions {
             Some(_) if !has_cookie => Transfer::Header,
             // A client that has come to want headers still has its session in cookies.
             None if has_cookie => Transfer::Cookie,
-            _ => head.wanted_transfer(&self.config),
+            _ => head.wanted_transfer(self.config()),
         };
         if transfer == Transfer::Cookie {
-            check_request(head, &self.config).map_err(WebError::Forbidden)?;
+            check_request(head, self.config()).map_err(WebError::Forbidden)?;
         }
         self.refresh_by(head, transfer, self.anti_csrf_token(head, transfer, true), response).await
     }
@@ -250,17 +300,10 @@ impl WebSessions {
     fn session(
         &self,
         verified: VerifiedSession,
-        access_token: Secret,
-        offered: &Offered<'_>,
+        transfer: Transfer,
         response: &ResponseChanges,
     ) -> Session {
-        Session {
-            service: Arc::clone(&self.service),
-            verified,
-            access_token,
-            transfer: offered.transfer,
-            response: response.clone(),
-        }
+        Session { web: self.clone(), verified, transfer, response: response.clone() }
     }
 
     fn hand_out(
@@ -270,13 +313,7 @@ impl WebSessions {
         response: &ResponseChanges,
     ) -> Session {
         response.set_tokens(&issued, transfer);
-        Session {
-            service: Arc::clone(&self.service),
-            verified: issued.session,
-            access_token: issued.access_token.token,
-            transfer,
-            response: response.clone(),
-        }
+        self.session(issued.session, transfer, response)
     }
 
     /// A session's bearer token comes before the cookie; another system's does not hide it.
@@ -284,7 +321,11 @@ impl WebSessions {
         let cookies = head.access_cookies();
         match head.bearer() {
             Some(token) if cookies.values.is_empty() || looks_like_access_token(token) => {
-                Some(Offered { transfer: Transfer::Header, values: vec![token], duplicated: false })
+                Some(Offered {
+                    transfer: Transfer::Header,
+                    values: smallvec![token],
+                    duplicated: false,
+                })
             }
             _ if cookies.values.is_empty() => None,
             _ => Some(Offered {
@@ -296,31 +337,26 @@ impl WebSessions {
     }
 
     /// Verifies every token offered; of those that are good, the newest counts.
-    async fn verify_offered<'a>(
+    async fn verify_offered(
         &self,
         head: &RequestHead<'_>,
-        offered: &Offered<'a>,
+        offered: &Offered<'_>,
         checked: bool,
         requirements: Requirements,
-    ) -> Result<(VerifiedSession, &'a str), Error> {
+    ) -> Result<VerifiedSession, Error> {
         let anti_csrf = self.anti_csrf_token(head, offered.transfer, checked);
-        let mut best: Option<(VerifiedSession, &'a str)> = None;
+        let mut best: Option<VerifiedSession> = None;
         let mut refused = None;
         for access_token in offered.values.iter().copied() {
-            let request = VerifyRequest {
-                anti_csrf,
-                revocation: requirements.revocation,
-                login_within: requirements.login_within,
-                ..VerifyRequest::new(access_token)
-            };
-            match self.service.verify(request).await {
+            let request = requirements.of_token(access_token, anti_csrf);
+            match self.service().verify(request).await {
                 Ok(verified) => {
-                    let newer = best.as_ref().is_none_or(|(best, _)| {
+                    let newer = best.as_ref().is_none_or(|best| {
                         (verified.issued_at(), verified.expires_at())
                             >= (best.issued_at(), best.expires_at())
                     });
                     if newer {
-                        best = Some((verified, access_token));
+                        best = Some(verified);
                     }
                 }
                 Err(error @ Error::General(_)) => return Err(error),
@@ -340,15 +376,16 @@ impl WebSessions {
         transfer: Transfer,
         checked: bool,
     ) -> AntiCsrf<'a> {
-        if checked && transfer == Transfer::Cookie && self.config.anti_csrf == AntiCsrfMode::Token {
-            AntiCsrf::Token(head.header("anti-csrf"))
+        if checked && transfer == Transfer::Cookie && self.config().anti_csrf == AntiCsrfMode::Token
+        {
+            AntiCsrf::Token(head.header(&ANTI_CSRF))
         } else {
             AntiCsrf::Unchecked
         }
     }
 
     fn can_refresh_in_place(&self, head: &RequestHead<'_>) -> bool {
-        self.config.refresh_in_place && head.refresh_cookies().count > 0
+        self.config().refresh_in_place && head.refresh_cookies().count > 0
     }
 
     /// A request that changes nothing may come from a link on another site, and is served: to
@@ -360,7 +397,7 @@ impl WebSessions {
         response: &ResponseChanges,
     ) -> Result<Session, WebError> {
         if checked {
-            check_request(head, &self.config).map_err(WebError::Forbidden)?;
+            check_request(head, self.config()).map_err(WebError::Forbidden)?;
         }
         let anti_csrf = self.anti_csrf_token(head, Transfer::Cookie, checked);
         self.refresh_by(head, Transfer::Cookie, anti_csrf, response).await
@@ -375,13 +412,13 @@ impl WebSessions {
     ) -> Result<Session, WebError> {
         let tokens = match transfer {
             Transfer::Cookie => head.refresh_cookies().values,
-            Transfer::Header => head.bearer().into_iter().collect(),
+            Transfer::Header => head.bearer().into_iter().collect::<Values<'_>>(),
         };
         if transfer == Transfer::Cookie {
             self.heal_if_duplicated(head, response);
         }
         let new_anti_csrf_token =
-            transfer == Transfer::Cookie && self.config.anti_csrf == AntiCsrfMode::Token;
+            transfer == Transfer::Cookie && self.config().anti_csrf == AntiCsrfMode::Token;
         let mut refused = Error::from(if tokens.is_empty() {
             UnauthorisedReason::MissingRefreshToken
         } else {
@@ -393,7 +430,7 @@ impl WebSessions {
                 new_anti_csrf_token,
                 ..RefreshRequest::from(refresh_token)
             };
-            match self.service.refresh(request).await {
+            match self.service().refresh(request).await {
                 Ok(issued) => return Ok(self.hand_out(issued, transfer, response)),
                 // Another session's token beside it may still be good.
                 Err(error @ Error::Unauthorised { .. }) => refused = error,
@@ -405,7 +442,7 @@ impl WebSessions {
         }
         if let Error::TokenTheftDetected { session_handle, session_ended: false, .. } = &refused {
             let handles = std::slice::from_ref(session_handle);
-            self.service.revoke_sessions(handles, RevocationReason::TokenTheft).await?;
+            self.service().revoke_sessions(handles, RevocationReason::TokenTheft).await?;
         }
         let clears = match &refused {
             Error::General(_) => false,
@@ -424,13 +461,13 @@ impl WebSessions {
 
     /// Of several refresh tokens, the newest of each session, newest first: an older one beside it
     /// is a left-over cookie and must not look like a theft.
-    async fn newest_of_each_session<'a>(&self, tokens: Vec<&'a str>) -> Vec<&'a str> {
+    async fn newest_of_each_session<'a>(&self, tokens: Values<'a>) -> Values<'a> {
         if tokens.len() < 2 {
             return tokens;
         }
         let mut known = Vec::new();
         for token in tokens {
-            match self.service.describe_refresh_token(token).await {
+            match self.service().describe_refresh_token(token).await {
                 Some(description) => known.push((description, token)),
                 None => tracing::debug!("dropping a refresh cookie that cannot be read"),
             }
@@ -447,10 +484,10 @@ impl WebSessions {
 
     fn heal_if_duplicated(&self, head: &RequestHead<'_>, response: &ResponseChanges) {
         if head.access_cookies().are_duplicated() {
-            response.heal(SessionCookie::Access, None);
+            response.heal(SessionCookie::Access, None, head);
         }
         if head.refresh_cookies().are_duplicated() {
-            response.heal(SessionCookie::Refresh, None);
+            response.heal(SessionCookie::Refresh, None, head);
         }
     }
 }

@@ -1,13 +1,11 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
-    sync::Arc,
 };
 
 use quick_cache::{Equivalent, Weighter, sync::Cache};
 
-use super::AccessToken;
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, secret::Secret, session::VerifiedSession};
 
 /// Access tokens that were verified before, so that the next request with one costs a look-up.
 ///
@@ -18,13 +16,13 @@ pub(crate) struct VerifiedCache(Option<Cache<Key, Verified, Weight>>);
 
 #[derive(Clone)]
 struct Verified {
-    token: Arc<AccessToken>,
+    session: VerifiedSession,
     key_retires_at: Timestamp,
 }
 
 struct Key {
     generation: u64,
-    token: Box<str>,
+    token: Secret,
 }
 
 #[derive(Clone, Copy)]
@@ -39,16 +37,19 @@ struct Weight;
 /// Bytes that an entry takes beside its token: the claims' own structure, roughly.
 const ENTRY_OVERHEAD: usize = 512;
 
+/// Bytes of a token's end, which are of its signature, that its hash is made from.
+const SIGNATURE_END: usize = 32;
+
 impl Weighter<Key, Verified> for Weight {
     fn weight(&self, key: &Key, _: &Verified) -> u64 {
         // The parsed claims take about twice what they take as text.
-        (key.token.len() * 3 + ENTRY_OVERHEAD) as u64
+        (key.token.expose().len() * 3 + ENTRY_OVERHEAD) as u64
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        KeyReference { generation: self.generation, token: &self.token }.hash(state);
+        KeyReference { generation: self.generation, token: self.token.expose() }.hash(state);
     }
 }
 
@@ -62,14 +63,18 @@ impl Eq for Key {}
 
 impl Hash for KeyReference<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.generation.hash(state);
-        self.token.hash(state);
+        // All that is remembered has a good signature, so nobody can choose many tokens with one
+        // end; the comparison is by all bytes.
+        let token = self.token.as_bytes();
+        let end = &token[token.len().saturating_sub(SIGNATURE_END)..];
+        state.write_u64(self.generation);
+        state.write(end);
     }
 }
 
 impl Equivalent<Key> for KeyReference<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        self.generation == key.generation && self.token == &*key.token
+        self.generation == key.generation && self.token == key.token.expose()
     }
 }
 
@@ -85,21 +90,20 @@ impl VerifiedCache {
         generation: u64,
         token: &str,
         now: Timestamp,
-    ) -> Option<Arc<AccessToken>> {
+    ) -> Option<VerifiedSession> {
         let known = self.0.as_ref()?.get(&KeyReference { generation, token })?;
-        (now <= known.key_retires_at).then_some(known.token)
+        (now <= known.key_retires_at).then_some(known.session)
     }
 
     pub(crate) fn insert(
         &self,
         generation: u64,
-        text: &str,
-        token: Arc<AccessToken>,
+        session: VerifiedSession,
         key_retires_at: Timestamp,
     ) {
         if let Some(cache) = &self.0 {
-            let key = Key { generation, token: text.into() };
-            cache.insert(key, Verified { token, key_retires_at });
+            let key = Key { generation, token: session.access_token().clone() };
+            cache.insert(key, Verified { session, key_retires_at });
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Creation and verification.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::Engine;
 use crate::{
-    access_token::{AccessToken, AccessTokenVersion, ReadError, check_payload, read},
+    access_token::{AccessTokenVersion, ReadError, check_payload, read},
     clock::Timestamp,
     error::{Error, GeneralError, TryRefreshReason, UnauthorisedReason},
     event::{EventKind, RevocationReason},
@@ -15,6 +15,7 @@ use crate::{
     policy::{Revocation, RotationPolicy, SigningKeyKind},
     refresh_token::{RefreshToken, inner_hash},
     rotation::TokenHash,
+    secret::Secret,
     service::{AntiCsrf, NewSession, VerifyRequest},
     session::{IssuedSession, VerifiedSession},
     store::{LimitedInsertion, SessionRecord, Store},
@@ -87,38 +88,58 @@ impl<S: Store> Engine<S> {
         }
     }
 
+    /// Verifies a token without the store; `None` where the store has a say.
+    pub(super) fn verify_locally(
+        &self,
+        request: &VerifyRequest<'_>,
+    ) -> Option<Result<VerifiedSession, Error>> {
+        let revocation = request.revocation.unwrap_or(self.policy.revocation);
+        if revocation == Revocation::Immediate || request.login_within.is_some() {
+            return None;
+        }
+        let now = self.now();
+        let session = match self.read_with_known_keys(request.access_token, now).1 {
+            Ok(session) => session,
+            Err(ReadError::UnknownKey) => return None,
+            Err(ReadError::Bad(reason)) => return Some(Err(reason.into())),
+        };
+        if let Err(reason) = check(&session, request, now) {
+            return Some(Err(reason.into()));
+        }
+        let rotation = request.rotation.unwrap_or(self.policy.rotation);
+        let may_be_first_use = rotation == RotationPolicy::OnUse
+            && session.token.parent_refresh_token_inner_hash.is_some();
+        (!may_be_first_use).then_some(Ok(session))
+    }
+
     pub(super) async fn verify_token(
         &self,
         request: VerifyRequest<'_>,
     ) -> Result<VerifiedSession, Error> {
+        if let Some(result) = self.verify_locally(&request) {
+            return result;
+        }
         let now = self.now();
-        let token = self.read_access_token(request.access_token, now).await?;
-        if token.expires_at < now {
-            return Err(TryRefreshReason::Expired.into());
-        }
-        if let AntiCsrf::Token(given) = request.anti_csrf
-            && !anti_csrf_matches(token.anti_csrf_token.as_deref(), given)
-        {
-            return Err(TryRefreshReason::AntiCsrfMismatch.into());
-        }
+        let session = self.read_access_token(request.access_token, now).await?;
+        check(&session, &request, now)?;
         if let Some(within) = request.login_within {
-            self.check_login(&token.handle, within, now).await?;
+            self.check_login(session.handle(), within, now).await?;
         }
         let revocation = request.revocation.unwrap_or(self.policy.revocation);
         let immediate = revocation == Revocation::Immediate;
         match request.rotation.unwrap_or(self.policy.rotation) {
             RotationPolicy::Idempotent { .. } if immediate => {
-                match self.store().get_session(&self.app, &token.handle).await? {
+                match self.store().get_session(&self.app, session.handle()).await? {
                     None => Err(UnauthorisedReason::SessionNotFound.into()),
                     Some(row) if row.is_expired(now) => {
                         Err(UnauthorisedReason::SessionExpired.into())
                     }
-                    Some(_) => Ok(token.into()),
+                    Some(_) => Ok(session),
                 }
             }
-            RotationPolicy::OnRefresh { .. } if immediate => self.check_lineage(token).await,
-            RotationPolicy::OnUse => self.verify_on_use(token, immediate, now).await,
-            _ => Ok(token.into()),
+            RotationPolicy::OnRefresh { .. } if immediate => self.check_lineage(session).await,
+            RotationPolicy::OnUse => self.verify_on_use(session, immediate, now).await,
+            _ => Ok(session),
         }
     }
 
@@ -143,7 +164,7 @@ impl<S: Store> Engine<S> {
         access_token: &str,
     ) -> Result<Option<VerifiedSession>, Error> {
         match self.read_access_token(access_token, self.now()).await {
-            Ok(token) => Ok(Some(token.into())),
+            Ok(session) => Ok(Some(session)),
             Err(Error::TryRefreshToken { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -154,31 +175,58 @@ impl<S: Store> Engine<S> {
         &self,
         text: &str,
         now: Timestamp,
-    ) -> Result<Arc<AccessToken>, Error> {
-        let schedule = self.keys.schedule();
-        let (mut generation, mut result) = {
-            let ring = self.keys.ring();
-            if let Some(known) = self.verified.get(ring.generation(), text, now) {
-                return Ok(known);
-            }
-            (ring.generation(), read(text, &ring, schedule, now))
-        };
+    ) -> Result<VerifiedSession, Error> {
+        let (generation, mut result) = self.read_with_known_keys(text, now);
         // Another process may have made the key since.
         if matches!(result, Err(ReadError::UnknownKey))
             && self.keys.reload(self.store(), generation, now).await?
         {
-            let ring = self.keys.ring();
-            (generation, result) = (ring.generation(), read(text, &ring, schedule, now));
+            result = self.read_with_known_keys(text, now).1;
         }
         match result {
-            Ok((token, key_retires_at)) => {
-                let token = Arc::new(token);
-                self.verified.insert(generation, text, Arc::clone(&token), key_retires_at);
-                Ok(token)
-            }
+            Ok(session) => Ok(session),
             Err(ReadError::UnknownKey) => Err(TryRefreshReason::UnknownKey.into()),
             Err(ReadError::Bad(reason)) => Err(reason.into()),
         }
+    }
+
+    /// The same with the keys that were loaded before, and the generation of these.
+    fn read_with_known_keys(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> (u64, Result<VerifiedSession, ReadError>) {
+        let ring = self.keys.ring();
+        let generation = ring.generation();
+        if let Some(known) = self.verified.get(generation, text, now) {
+            return (generation, Ok(known));
+        }
+        let result = read(text, &ring, self.keys.schedule(), now);
+        (
+            generation,
+            result.map(|(token, key_retires_at)| {
+                let session = VerifiedSession::new(token, Secret::new(text.to_owned()));
+                self.verified.insert(generation, session.clone(), key_retires_at);
+                session
+            }),
+        )
+    }
+}
+
+/// What is checked of a token each time, however often it was verified before.
+fn check(
+    session: &VerifiedSession,
+    request: &VerifyRequest<'_>,
+    now: Timestamp,
+) -> Result<(), TryRefreshReason> {
+    if session.expires_at() < now {
+        return Err(TryRefreshReason::Expired);
+    }
+    match request.anti_csrf {
+        AntiCsrf::Token(given) if !anti_csrf_matches(session.anti_csrf_token(), given) => {
+            Err(TryRefreshReason::AntiCsrfMismatch)
+        }
+        _ => Ok(()),
     }
 }
 

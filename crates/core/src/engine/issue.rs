@@ -14,7 +14,7 @@ use crate::{
     refresh_token::{RefreshToken, inner_hash},
     secret::Secret,
     service::{IssueOptions, RegenerateRequest},
-    session::{IssuedSession, IssuedToken, Regenerated},
+    session::{IssuedSession, IssuedToken, Regenerated, VerifiedSession},
     store::{SessionRecord, Store},
 };
 
@@ -49,9 +49,10 @@ impl<S: Store> Engine<S> {
         };
         let key = self.signing_key_of(row, now).await?;
         self.check_size(&access_token, &key)?;
+        let issued = self.sign(&access_token, &key)?;
         Ok(IssuedSession {
-            access_token: self.sign(&access_token, &key)?,
-            session: Arc::new(access_token).into(),
+            session: VerifiedSession::new(access_token, issued.token.clone()),
+            access_token: issued,
             refresh_token: IssuedToken {
                 token: refresh_token_text,
                 expires_at: row.expires_at,
@@ -93,6 +94,7 @@ impl<S: Store> Engine<S> {
     ) -> Result<Regenerated, Error> {
         let now = self.now();
         let old = self.read_access_token(request.access_token, now).await?;
+        let VerifiedSession { token: old, text: old_text, .. } = old;
         let issued_at = AccessToken::precision(old.version, now);
         let mut new = AccessToken { issued_at, ..(*old).clone() };
         let row = match request.jwt_payload {
@@ -122,7 +124,8 @@ impl<S: Store> Engine<S> {
             self.check_size(&new, &key)?;
             Some(self.sign(&new, &key)?)
         };
-        Ok(Regenerated { session: Arc::new(new).into(), access_token })
+        let text = access_token.as_ref().map_or(old_text, |issued| issued.token.clone());
+        Ok(Regenerated { session: VerifiedSession::new(new, text), access_token })
     }
 
     /// The key that signs for this session.

@@ -37,31 +37,33 @@ impl<S: Store> Engine<S> {
     /// As SuperTokens' core does from CDI 5.6 on.
     pub(super) async fn check_lineage(
         &self,
-        token: Arc<AccessToken>,
+        session: VerifiedSession,
     ) -> Result<VerifiedSession, Error> {
-        let row = self.existing(&token).await?;
-        let used = generation(&token);
+        let token = &session.token;
+        let row = self.existing(token).await?;
+        let used = generation(token);
         let known = [Some(row.refresh_token_hash), row.previous_refresh_token_hash];
         let is_known = |hash: Option<TokenHash>| hash.is_some() && known.contains(&hash);
         if !is_known(Some(used.hash)) && !is_known(used.parent) {
             return Err(UnauthorisedReason::RotatedOut.into());
         }
-        let payload_update_available = Some(differs(&token, &row)?);
-        Ok(VerifiedSession { payload_update_available, ..token.into() })
+        let payload_update_available = Some(differs(token, &row)?);
+        Ok(VerifiedSession { payload_update_available, ..session })
     }
 
     /// As SuperTokens' core does up to CDI 5.5.
     pub(super) async fn verify_on_use(
         &self,
-        token: Arc<AccessToken>,
+        session: VerifiedSession,
         immediate: bool,
         now: Timestamp,
     ) -> Result<VerifiedSession, Error> {
+        let token = &session.token;
         let payload_differs =
-            if immediate { differs(&token, &self.existing(&token).await?)? } else { false };
-        let used = generation(&token);
+            if immediate { differs(token, &self.existing(token).await?)? } else { false };
+        let used = generation(token);
         if used.parent.is_none() && !payload_differs {
-            return Ok(token.into());
+            return Ok(session);
         }
         let validity = self.policy.refresh_token_validity;
         let always = Timestamp::from_millis(i64::MIN);
@@ -74,15 +76,15 @@ impl<S: Store> Engine<S> {
         let row = match promoted {
             Some(row) => row,
             None => {
-                let row = self.existing(&token).await?;
+                let row = self.existing(token).await?;
                 if row.refresh_token_hash != used.hash && !payload_differs {
                     // An older generation: its access token is good until it ends.
-                    return Ok(token.into());
+                    return Ok(session);
                 }
                 row
             }
         };
-        self.replace_access_token(&token, &row, now).await
+        self.replace_access_token(token, &row, now).await
     }
 
     /// Gives an access token with what the row says, which its generation does not wait for any
@@ -102,7 +104,8 @@ impl<S: Store> Engine<S> {
             ..old.clone()
         };
         let key = self.signing_key_of(row, now).await?;
-        let replacement = Some(Arc::new(self.sign(&token, &key)?));
-        Ok(VerifiedSession { replacement, ..Arc::new(token).into() })
+        let issued = self.sign(&token, &key)?;
+        let session = VerifiedSession::new(token, issued.token.clone());
+        Ok(VerifiedSession { replacement: Some(Arc::new(issued)), ..session })
     }
 }

@@ -24,6 +24,13 @@ impl<S: Store> SessionService for Sessions<S> {
         self.engine.verify_token(request).await
     }
 
+    fn verify_locally(
+        &self,
+        request: &VerifyRequest<'_>,
+    ) -> Option<Result<VerifiedSession, Error>> {
+        self.engine.verify_locally(request)
+    }
+
     async fn identify(&self, access_token: &str) -> Result<Option<VerifiedSession>, Error> {
         self.engine.identify_token(access_token).await
     }
