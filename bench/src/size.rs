@@ -27,7 +27,7 @@ const SMALL: usize = 10_000;
 const LARGE: usize = 1_000_000;
 
 /// Sessions whose refresh tokens are known, at most. The others are rows alone.
-const REFRESHED: usize = 16_384;
+const REFRESHED: usize = 8_192;
 
 /// How long ago the first session was created: handles are ordered by time, and calls must not
 /// find all of theirs on neighbouring pages.
@@ -112,9 +112,9 @@ fn add_rows(path: &Path, count: usize) -> anyhow::Result<Vec<SessionHandle>> {
         let mut statement = transaction.prepare(
             "INSERT INTO sessions (app_id, handle, tenant_id, user_id, refresh_token_hash,
                 previous_refresh_token_hash, rotated_at, sealed_child, created_at, expires_at,
-                ends_at, jwt_payload, session_data)
+                ends_at, jwt_payload, session_data, use_static_key)
             SELECT app_id, ?1, tenant_id, ?2, randomblob(32), randomblob(32), ?3, sealed_child, ?3,
-                ?3 + expires_at - created_at, ?3 + ends_at - created_at, ?4, ?5
+                ?3 + expires_at - created_at, ?3 + ends_at - created_at, ?4, ?5, use_static_key
             FROM (SELECT * FROM sessions LIMIT 1)",
         )?;
         for index in 0..count {
