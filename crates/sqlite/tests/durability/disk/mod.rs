@@ -8,6 +8,7 @@ mod directory;
 mod faults;
 mod image;
 mod survival;
+mod synchronous;
 mod vfs;
 
 use std::{
@@ -36,8 +37,25 @@ use crate::folder::wait_until_closed;
 /// All disks, by their folder.
 static DISKS: RwLock<BTreeMap<PathBuf, Arc<Disk>>> = RwLock::new(BTreeMap::new());
 
-/// Whether the syncs of the file of that name do nothing.
-pub(crate) type IgnoresSync = fn(&str) -> bool;
+/// What becomes of syncs.
+#[derive(Clone, Copy)]
+pub(crate) enum Syncs {
+    /// They are done.
+    Done,
+    /// They are not done, and nobody is told, for those files.
+    Ignored(fn(&str) -> bool),
+    /// SQLite asks for none.
+    Off,
+}
+
+impl Syncs {
+    fn are_done(self, name: &str) -> bool {
+        match self {
+            Self::Done | Self::Off => true,
+            Self::Ignored(are_ignored) => !are_ignored(name),
+        }
+    }
+}
 
 /// Takes what a cut leaves, at the moment of the cut: no file changes meanwhile.
 type Witness = Box<dyn FnMut(Image) + Send>;
@@ -59,11 +77,13 @@ struct State {
     faults: Faults,
     cuts: Option<Cuts>,
     index_regions: c_int,
+    /// How many syncs SQLite has asked for.
+    syncs: usize,
 }
 
 /// The files of one folder.
 pub(crate) struct Disk {
-    ignores_sync: IgnoresSync,
+    syncs: Syncs,
     state: Mutex<State>,
 }
 
@@ -78,6 +98,11 @@ impl Disk {
     /// Whether there are cuts to come.
     pub(crate) fn has_cuts_left(&self) -> bool {
         self.lock().cuts.as_ref().is_some_and(|cuts| cuts.left > 0)
+    }
+
+    /// How many syncs SQLite has asked for.
+    pub(crate) fn syncs(&self) -> usize {
+        self.lock().syncs
     }
 
     /// Lets the files grow by so many bytes from now on; `None` for as many as they like.
@@ -144,7 +169,7 @@ impl Disk {
                 state.faults.give_room(state.files[number].size());
                 state.directory.set(name, None);
             }
-            if syncs_folder && !(self.ignores_sync)(name) {
+            if syncs_folder && self.syncs.are_done(name) {
                 state.directory.sync();
             }
             code
@@ -203,10 +228,11 @@ impl Disk {
         // Whoever waits for a disk lets others go on.
         thread::yield_now();
         self.operate(|state| {
+            state.syncs += 1;
             if let Err(code) = state.faults.check(Operation::Sync) {
                 return code;
             }
-            if !(self.ignores_sync)(name) {
+            if self.syncs.are_done(name) {
                 state.files[number].sync();
                 if syncs_folder {
                     state.directory.sync();
@@ -280,15 +306,14 @@ pub(crate) struct MountedDisk {
 
 impl MountedDisk {
     pub(crate) fn new() -> Self {
-        Self::that_ignores_syncs(|_| false)
+        Self::with(Syncs::Done)
     }
 
-    /// A disk that only says that it has synced, for those files.
-    pub(crate) fn that_ignores_syncs(ignores_sync: IgnoresSync) -> Self {
+    pub(crate) fn with(syncs: Syncs) -> Self {
         vfs::register();
         let folder = tempfile::tempdir().unwrap();
         let path = fs::canonicalize(folder.path()).unwrap();
-        let disk = Arc::new(Disk { ignores_sync, state: Mutex::default() });
+        let disk = Arc::new(Disk { syncs, state: Mutex::default() });
         let mut disks = DISKS.write().unwrap_or_else(PoisonError::into_inner);
         disks.insert(path.clone(), Arc::clone(&disk));
         Self { _folder: folder, path, disk }

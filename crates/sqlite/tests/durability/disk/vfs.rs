@@ -16,7 +16,7 @@ use std::{
 
 use rusqlite::ffi::{self, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs};
 
-use super::{Disk, FileNumber, Operation};
+use super::{Disk, FileNumber, Operation, Syncs, synchronous};
 
 /// SQLite's own file layer, as it was before ours was registered.
 static SYSTEM: OnceLock<System> = OnceLock::new();
@@ -71,6 +71,7 @@ pub(super) fn register() {
             }));
             assert_eq!(ffi::sqlite3_vfs_register(ours, 1), ffi::SQLITE_OK);
         }
+        synchronous::register();
     });
 }
 
@@ -155,6 +156,7 @@ unsafe extern "C" fn open(
                 xWrite: Some(write),
                 xTruncate: Some(truncate),
                 xSync: Some(sync),
+                xFileControl: Some(control),
                 xShmMap: Some(map_index),
                 ..*system_methods
             },
@@ -261,4 +263,23 @@ unsafe extern "C" fn map_index(
         // SAFETY: the file's own methods, with SQLite's own arguments.
         unsafe { (*extension.system).xShmMap.unwrap()(file, region, size, extends, address) }
     })
+}
+
+/// # Safety
+/// As SQLite calls it: `file` is open, and `argument` is what belongs to `operation`.
+unsafe extern "C" fn control(
+    file: *mut sqlite3_file,
+    operation: c_int,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: `open` has given this method to this file.
+    let extension = unsafe { extension(file) };
+    // SAFETY: SQLite's own arguments.
+    let is_turned_on = unsafe { synchronous::is_turned_on(operation, argument) };
+    if is_turned_on && matches!(extension.disk.syncs, Syncs::Off) {
+        // To SQLite, the file has taken care of it.
+        return ffi::SQLITE_OK;
+    }
+    // SAFETY: the file's own methods, with SQLite's own arguments.
+    unsafe { (*extension.system).xFileControl.unwrap()(file, operation, argument) }
 }
