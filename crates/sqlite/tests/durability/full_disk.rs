@@ -79,6 +79,25 @@ fn a_database_that_cannot_grow_leaves_everything_in_its_log() {
 }
 
 #[test]
+fn a_backup_without_room_leaves_nothing_behind() {
+    let mut served = Served::new();
+    served.work();
+    let copy = served.disk.folder().join("copy.db");
+    let back_up = || served.runtime.block_on(served.sessions.store().back_up(&copy));
+    for room in [0, 5_000, 20_000] {
+        served.disk.set_room(Some(room));
+        let refused = back_up().unwrap_err();
+        assert_eq!(refused.kind(), StoreErrorKind::NotWritable);
+        assert!(refused.to_string().contains(ADVICE), "{refused}");
+        assert!(!copy.exists());
+    }
+    served.assert_reads();
+    served.disk.set_room(None);
+    back_up().unwrap();
+    served.close_and_check();
+}
+
+#[test]
 fn a_store_on_a_full_disk_does_not_open_and_says_so() {
     let disk = MountedDisk::new();
     for room in (0..60_000).step_by(3_000) {
@@ -101,5 +120,10 @@ fn nothing_acknowledged_is_lost_with_the_power_of_a_full_disk() {
         trial.run(&MountedDisk::new(), 50, &mut rng, &mut findings);
     }
     assert!(findings.refused > 100, "the disks were full");
-    assert!(findings.problems.is_empty(), "{seed}: {}", findings.summary());
+    assert!(
+        findings.problems.is_empty(),
+        "{seed}: {}\nthe first is in {}",
+        findings.summary(),
+        findings.kept_image().display()
+    );
 }

@@ -1,7 +1,7 @@
 //! `kill -9` in the midst of writes, 200 times.
 
 use std::{
-    env,
+    env, fs,
     io::{self, BufRead, BufReader, Read, Write},
     path::PathBuf,
     process::{Child, ChildStderr, Command, Stdio},
@@ -16,7 +16,7 @@ use sessile_sqlite::{Durability, SqliteStore};
 use tokio::runtime::Runtime;
 
 use crate::{
-    checker::check,
+    checker::{Problem, ProblemKind, check},
     disk::MountedDisk,
     ledger::{Event, Ledger},
     load::{Load, START, engine},
@@ -41,28 +41,21 @@ struct Task {
 
 #[test]
 fn nothing_acknowledged_is_lost_with_the_process() {
-    let (mut rng, seed) = seeded();
-    let runtime = Runtime::new().unwrap();
-    let key = WrappingKey::generate(&SystemRandom).unwrap();
+    let mut killer = Killer::new();
     let (mut in_the_midst, mut acknowledged) = (0, 0);
     for number in 0..FILES {
+        let durability = [Durability::Full, Durability::Normal][number % 2];
         // The process that is killed has real files. Whoever checks them need not wait for the
         // disk.
         let disk = MountedDisk::new();
         let mut ledger = Ledger { now: START.as_millis(), ..Ledger::default() };
         for kill in 0..KILLS_OF_EACH_FILE {
-            let task = Task {
-                file: disk.file(),
-                is_normal: number % 2 == 1,
-                wrapping_key: key.to_text().to_string(),
-                ledger: ledger.clone(),
-                seed: rng.u64(..),
-            };
-            work_until_killed(&task, &mut ledger, &mut rng);
+            // Some are killed while they open the file.
+            let lived = if killer.rng.u8(..10) == 0 { 0 } else { killer.rng.usize(1..80) };
+            killer.kill_after(lived, disk.file(), durability, &mut ledger);
             in_the_midst += usize::from(ledger.waits_for_answers());
-            let problems = runtime.block_on(check(&disk.file(), &mut ledger, &key));
-            let problem = problems.first().map(ToString::to_string);
-            assert_eq!(problem, None, "{seed}: kill {kill} of file {number}");
+            let problem = killer.check(&disk, &mut ledger).first().map(ToString::to_string);
+            assert_eq!(problem, None, "{}: kill {kill} of file {number}", killer.seed);
         }
         acknowledged += ledger.acknowledged;
     }
@@ -71,22 +64,65 @@ fn nothing_acknowledged_is_lost_with_the_process() {
     assert!(acknowledged > kills, "there was something to lose");
 }
 
-/// Has another process do the task, kills it at some moment, and notes what it has reported.
-fn work_until_killed(task: &Task, ledger: &mut Ledger, rng: &mut Rng) {
-    let mut process = start();
-    let mut reports = BufReader::new(process.stderr.take().unwrap());
-    serde_json::to_writer(process.stdin.take().unwrap(), task).unwrap();
-    // Some are killed while they open the file.
-    let lived = if rng.u8(..10) == 0 { 0 } else { rng.usize(1..80) };
-    for _ in 0..lived {
-        assert!(note_report(&mut reports, ledger), "the process ended by itself");
+#[test]
+fn without_the_log_the_same_checks_find_losses() {
+    let mut killer = Killer::new();
+    let disk = MountedDisk::new();
+    let mut ledger = Ledger { now: START.as_millis(), ..Ledger::default() };
+    killer.kill_after(80, disk.file(), Durability::Full, &mut ledger);
+    fs::remove_file(disk.folder().join("sessions.db-wal")).unwrap();
+    let problems = killer.check(&disk, &mut ledger);
+    assert!(problems.iter().any(|problem| problem.kind == ProblemKind::Lost), "{}", killer.seed);
+}
+
+/// Starts processes and kills them.
+struct Killer {
+    runtime: Runtime,
+    key: WrappingKey,
+    rng: Rng,
+    seed: String,
+}
+
+impl Killer {
+    fn new() -> Self {
+        let (rng, seed) = seeded();
+        let key = WrappingKey::generate(&SystemRandom).unwrap();
+        Self { runtime: Runtime::new().unwrap(), key, rng, seed }
     }
-    for _ in 0..rng.u32(..10_000) {
-        thread::yield_now();
+
+    /// Has another process use the file, kills it a moment after so many reports, and notes all
+    /// that it has reported.
+    fn kill_after(
+        &mut self,
+        lived: usize,
+        file: PathBuf,
+        durability: Durability,
+        ledger: &mut Ledger,
+    ) {
+        let task = Task {
+            file,
+            is_normal: durability == Durability::Normal,
+            wrapping_key: self.key.to_text().to_string(),
+            ledger: ledger.clone(),
+            seed: self.rng.u64(..),
+        };
+        let mut process = start();
+        let mut reports = BufReader::new(process.stderr.take().unwrap());
+        serde_json::to_writer(process.stdin.take().unwrap(), &task).unwrap();
+        for _ in 0..lived {
+            assert!(note_report(&mut reports, ledger), "the process ended by itself");
+        }
+        for _ in 0..self.rng.u32(..10_000) {
+            thread::yield_now();
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        while note_report(&mut reports, ledger) {}
     }
-    process.kill().unwrap();
-    process.wait().unwrap();
-    while note_report(&mut reports, ledger) {}
+
+    fn check(&self, disk: &MountedDisk, ledger: &mut Ledger) -> Vec<Problem> {
+        self.runtime.block_on(check(&disk.file(), ledger, &self.key))
+    }
 }
 
 fn start() -> Child {
@@ -116,7 +152,7 @@ fn note_report(reports: &mut BufReader<ChildStderr>, ledger: &mut Ledger) -> boo
 }
 
 #[test]
-#[ignore = "the test above starts it as a process of its own"]
+#[ignore = "the tests above start it as a process of its own"]
 fn works_until_it_is_killed() {
     if env::var_os(VARIABLE).is_none() {
         return;

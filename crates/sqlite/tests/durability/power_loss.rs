@@ -32,7 +32,12 @@ fn cut_power(
 #[test]
 fn nothing_acknowledged_is_lost_with_the_power() {
     let (findings, seed) = cut_power(Durability::Full, Syncs::Done, 20, 50);
-    assert!(findings.problems.is_empty(), "{seed}: {}", findings.summary());
+    assert!(
+        findings.problems.is_empty(),
+        "{seed}: {}\nthe first is in {}",
+        findings.summary(),
+        findings.kept_image().display()
+    );
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Cuts the power of a disk while clients use a store on it, and checks what is left.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use fastrand::Rng;
@@ -43,6 +47,8 @@ pub(crate) struct Findings {
     pub(crate) refused: usize,
     /// Of each cut that had any.
     pub(crate) problems: Vec<Vec<Problem>>,
+    /// What the first of these left.
+    image: Option<Image>,
 }
 
 impl Findings {
@@ -53,6 +59,14 @@ impl Findings {
             summary.push_str(&format!("\n{problem}"));
         }
         summary
+    }
+
+    /// Keeps what the first cut that did harm left, for whoever looks into it.
+    pub(crate) fn kept_image(&self) -> PathBuf {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("harmful-cut");
+        fs::create_dir_all(&folder).unwrap();
+        self.image.iter().for_each(|image| image.write_to(&folder));
+        folder
     }
 
     pub(crate) fn cuts_with(&self, kind: ProblemKind) -> usize {
@@ -98,6 +112,7 @@ impl Trial {
             findings.refused += cut.ledger.refused;
             if !problems.is_empty() {
                 findings.problems.push(problems);
+                findings.image.get_or_insert(cut.image);
             }
         }
     }
