@@ -60,7 +60,11 @@ impl Served {
             sessions: self.sessions.clone(),
             clock: Arc::clone(&self.clock),
             report: Arc::new(move |event: &Event| told.lock().unwrap().apply(event)),
-            goes_on: Arc::new(move || !is_over(&since, &asked.lock().unwrap())),
+            goes_on: Arc::new(move || {
+                let now = asked.lock().unwrap();
+                assert!(now.acknowledged < since.acknowledged + 20_000, "this never ends");
+                !is_over(&since, &now)
+            }),
         };
         self.runtime.block_on(load.run(&before, &mut self.rng));
     }

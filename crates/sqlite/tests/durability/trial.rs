@@ -64,6 +64,8 @@ impl Findings {
     /// Keeps what the first cut that did harm left, for whoever looks into it.
     pub(crate) fn kept_image(&self) -> PathBuf {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("harmful-cut");
+        // One from an earlier run may be there.
+        drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).unwrap();
         self.image.iter().for_each(|image| image.write_to(&folder));
         folder
