@@ -1,6 +1,10 @@
 //! An online backup.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
 
 use rusqlite::Connection;
 
@@ -26,8 +30,18 @@ fn fill(connection: &Connection, to: &Path) -> Result<(), Failure> {
         let _writable = Writable::make(connection)?;
         connection.execute("VACUUM INTO ?", [path])?;
     }
-    let synced = fs::File::open(to).and_then(|copy| copy.sync_all());
-    synced.map_err(|_| Failure::CannotCreate)
+    sync(Path::new(path)).map_err(|_| Failure::CannotCreate)
+}
+
+/// Waits until the disk has the copy, and its name.
+fn sync(copy: &Path) -> io::Result<()> {
+    File::open(copy)?.sync_all()?;
+    // Elsewhere a folder is not a file that can be opened.
+    #[cfg(unix)]
+    if let Some(folder) = copy.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// A connection that reads refuses every change, that of a new file too. This one may write for

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use sessile_core::store::{StoreError, StoreErrorKind};
 
 /// What a request does, for the report of its failure.
@@ -77,6 +77,8 @@ impl Failure {
 const READ_ONLY: &str = "the database cannot be written: give this user the right to write to \
                          the file and to its folder, where SQLite keeps files beside it";
 
+const FULL: &str = "the disk is full, or the database as large as it may be: make room";
+
 /// The kind of a failure, and what to do about it.
 fn assess(error: &rusqlite::Error, task: Task) -> (StoreErrorKind, &'static str) {
     use StoreErrorKind::{Incompatible, NotWritable, Other, Unavailable};
@@ -85,8 +87,11 @@ fn assess(error: &rusqlite::Error, task: Task) -> (StoreErrorKind, &'static str)
         return (Other, "a value in the database cannot be read; did another program write it?");
     };
     match (code, task) {
-        (ErrorCode::DiskFull, _) => {
-            (NotWritable, "the disk is full, or the database as large as it may be: make room")
+        (ErrorCode::DiskFull, _) => (NotWritable, FULL),
+        // SQLite says so where the index of its log, a file that all connections share, cannot be
+        // made as large as it has to be.
+        _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) => {
+            (NotWritable, FULL)
         }
         (ErrorCode::ReadOnly, _)
         | (ErrorCode::PermissionDenied | ErrorCode::CannotOpen, Task::Write(_)) => {
@@ -100,9 +105,11 @@ fn assess(error: &rusqlite::Error, task: Task) -> (StoreErrorKind, &'static str)
             "another connection kept the database locked for longer than the busy timeout: end \
              the program that holds it, or raise the timeout",
         ),
-        (ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed, _) => {
-            (Unavailable, "the disk or file system failed: look into the system's log")
-        }
+        (ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed, _) => (
+            Unavailable,
+            "the disk or file system failed, or takes no more writes: look into the system's log, \
+             and whether a quota is used up or the file system has become read-only",
+        ),
         (ErrorCode::OutOfMemory, _) => (Unavailable, "the memory is used up"),
         (ErrorCode::NotADatabase, _) => {
             (Incompatible, "the file is not a SQLite database: give Sessile a file of its own")
@@ -117,8 +124,6 @@ fn assess(error: &rusqlite::Error, task: Task) -> (StoreErrorKind, &'static str)
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     #[test]
@@ -136,6 +141,7 @@ mod tests {
             (ffi::SQLITE_LOCKED, read, StoreErrorKind::Unavailable),
             (ffi::SQLITE_IOERR, write, StoreErrorKind::Unavailable),
             (ffi::SQLITE_IOERR_FSYNC, write, StoreErrorKind::Unavailable),
+            (ffi::SQLITE_IOERR_SHMSIZE, read, StoreErrorKind::NotWritable),
             (ffi::SQLITE_NOTADB, read, StoreErrorKind::Incompatible),
             (ffi::SQLITE_CORRUPT, read, StoreErrorKind::Other),
             (ffi::SQLITE_ERROR, read, StoreErrorKind::Other),

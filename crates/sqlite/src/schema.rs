@@ -101,7 +101,9 @@ fn version_in(transaction: &Transaction<'_>, path: &Path) -> Result<usize, Store
 }
 
 fn report_version(error: rusqlite::Error) -> StoreError {
-    Failure::from(error).report(Task::Read("reading the database's version"))
+    // A write, though it only reads: the database is open, and what may be missing is the right to
+    // make the files beside it.
+    Failure::from(error).report(Task::Write("reading the database's version"))
 }
 
 /// Brings the tables to the newest version, whichever other process does the same.
