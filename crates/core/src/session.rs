@@ -18,41 +18,53 @@ use crate::{
 /// Reading it asks nobody. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct VerifiedSession {
-    pub(crate) token: Arc<AccessToken>,
-    pub(crate) text: Secret,
+    pub(crate) token: Arc<SignedToken>,
     pub(crate) replacement: Option<Arc<IssuedToken>>,
     pub(crate) payload_update_available: Option<bool>,
 }
 
+/// An access token as it is sent, and what it says. One allocation, because requests meet it cold.
+#[derive(Debug)]
+pub(crate) struct SignedToken {
+    pub(crate) claims: AccessToken,
+    pub(crate) text: Secret,
+}
+
+impl From<Arc<SignedToken>> for VerifiedSession {
+    fn from(token: Arc<SignedToken>) -> Self {
+        Self { token, replacement: None, payload_update_available: None }
+    }
+}
+
 impl VerifiedSession {
     /// What the token of this text says.
-    pub(crate) fn new(token: AccessToken, text: Secret) -> Self {
-        Self { token: Arc::new(token), text, replacement: None, payload_update_available: None }
+    pub(crate) fn new(claims: AccessToken, text: Secret) -> Self {
+        Arc::new(SignedToken { claims, text }).into()
     }
 
     /// The access token that all this was read from.
     pub fn access_token(&self) -> &Secret {
-        &self.text
+        &self.token.text
     }
 
     /// The session's name.
     pub fn handle(&self) -> &SessionHandle {
-        &self.token.handle
+        &self.token.claims.handle
     }
 
     /// Whose session it is.
     pub fn user_id(&self) -> &str {
-        &self.token.user_id
+        &self.token.claims.user_id
     }
 
     /// The tenant of its user.
     pub fn tenant(&self) -> &TenantId {
-        &self.token.tenant
+        &self.token.claims.tenant
     }
 
     /// The payload.
     pub fn jwt_payload(&self) -> &JsonObject {
-        &self.token.jwt_payload
+        &self.token.claims.jwt_payload
     }
 
     /// The payload as a type of the application's.
@@ -60,37 +72,37 @@ impl VerifiedSession {
     /// # Errors
     /// [`GeneralError::Deserialise`] when it has another shape.
     pub fn jwt_payload_as<T: DeserializeOwned>(&self) -> Result<T, GeneralError> {
-        from_object(self.token.jwt_payload.clone())
+        from_object(self.token.claims.jwt_payload.clone())
     }
 
     /// The anti-CSRF token that belongs to the access token, where there is one.
     pub fn anti_csrf_token(&self) -> Option<&str> {
-        self.token.anti_csrf_token.as_deref()
+        self.token.claims.anti_csrf_token.as_deref()
     }
 
     /// When the access token was signed, in whole seconds.
     pub fn issued_at(&self) -> Timestamp {
-        self.token.issued_at
+        self.token.claims.issued_at
     }
 
     /// When the access token ends, in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
-        self.token.expires_at
+        self.token.claims.expires_at
     }
 
     /// All claims of the access token, the payload's among them: what a `front-token` carries.
     pub fn claims(&self) -> JsonObject {
-        self.token.claims()
+        self.token.claims.claims()
     }
 
     /// The account that logged in; the same as the user where no accounts are linked.
     pub fn recipe_user_id(&self) -> &str {
-        &self.token.recipe_user_id
+        &self.token.claims.recipe_user_id
     }
 
     /// The format of the access token.
     pub fn access_token_version(&self) -> AccessTokenVersion {
-        self.token.version
+        self.token.claims.version
     }
 
     /// The access token that replaces the one that was verified, and that this session is read

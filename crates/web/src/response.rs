@@ -1,6 +1,9 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,6 +43,8 @@ pub struct ResponseChanges(Arc<Shared>);
 struct Shared {
     config: Arc<WebConfig>,
     secure: bool,
+    /// Whether there is anything to be written: most answers change nothing.
+    is_changed: AtomicBool,
     pending: Mutex<Pending>,
 }
 
@@ -51,8 +56,6 @@ struct Pending {
     anti_csrf: Option<HeaderValue>,
     /// The host whose browser holds several of a cookie.
     duplicated_at: [Option<String>; 2],
-    /// Whether there is anything to be written at all.
-    is_changed: bool,
 }
 
 #[derive(Default)]
@@ -69,6 +72,7 @@ impl ResponseChanges {
         Self(Arc::new(Shared {
             config: Arc::clone(config),
             secure: is_https(head, config),
+            is_changed: AtomicBool::new(false),
             pending: Mutex::default(),
         }))
     }
@@ -79,9 +83,8 @@ impl ResponseChanges {
 
     /// The changes, of which there will be one.
     fn change(&self) -> MutexGuard<'_, Pending> {
-        let mut pending = self.pending();
-        pending.is_changed = true;
-        pending
+        self.0.is_changed.store(true, Ordering::Release);
+        self.pending()
     }
 
     /// Gives the client a new pair of tokens.
@@ -143,12 +146,12 @@ impl ResponseChanges {
 
     /// Writes the changes into the headers of the answer.
     pub fn write_to(&self, headers: &mut HeaderMap) {
-        let Shared { config, secure, .. } = &*self.0;
-        let mut pending = self.pending();
-        if !pending.is_changed {
+        let Shared { config, secure, is_changed, .. } = &*self.0;
+        if !is_changed.load(Ordering::Acquire) {
             return;
         }
-        let Pending { cookies, headers: in_headers, front_token, anti_csrf, duplicated_at, .. } =
+        let mut pending = self.pending();
+        let Pending { cookies, headers: in_headers, front_token, anti_csrf, duplicated_at } =
             std::mem::take(&mut *pending);
         let mut carries_tokens = false;
 

@@ -1,11 +1,12 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
+    sync::Arc,
 };
 
 use quick_cache::{Equivalent, Weighter, sync::Cache};
 
-use crate::{clock::Timestamp, secret::Secret, session::VerifiedSession};
+use crate::{clock::Timestamp, session::SignedToken};
 
 /// Access tokens that were verified before, so that the next request with one costs a look-up.
 ///
@@ -16,13 +17,19 @@ pub(crate) struct VerifiedCache(Option<Cache<Key, Verified, Weight>>);
 
 #[derive(Clone)]
 struct Verified {
-    session: VerifiedSession,
+    token: Arc<SignedToken>,
     key_retires_at: Timestamp,
 }
 
 struct Key {
     generation: u64,
-    token: Secret,
+    token: Arc<SignedToken>,
+}
+
+impl Key {
+    fn text(&self) -> &str {
+        self.token.text.expose()
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -43,19 +50,19 @@ const SIGNATURE_END: usize = 32;
 impl Weighter<Key, Verified> for Weight {
     fn weight(&self, key: &Key, _: &Verified) -> u64 {
         // The parsed claims take about twice what they take as text.
-        (key.token.expose().len() * 3 + ENTRY_OVERHEAD) as u64
+        (key.text().len() * 3 + ENTRY_OVERHEAD) as u64
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        KeyReference { generation: self.generation, token: self.token.expose() }.hash(state);
+        KeyReference { generation: self.generation, token: self.text() }.hash(state);
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.generation == other.generation && self.token == other.token
+        self.generation == other.generation && self.text() == other.text()
     }
 }
 
@@ -74,7 +81,7 @@ impl Hash for KeyReference<'_> {
 
 impl Equivalent<Key> for KeyReference<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        self.generation == key.generation && self.token == key.token.expose()
+        self.generation == key.generation && self.token == key.text()
     }
 }
 
@@ -90,20 +97,20 @@ impl VerifiedCache {
         generation: u64,
         token: &str,
         now: Timestamp,
-    ) -> Option<VerifiedSession> {
+    ) -> Option<Arc<SignedToken>> {
         let known = self.0.as_ref()?.get(&KeyReference { generation, token })?;
-        (now <= known.key_retires_at).then_some(known.session)
+        (now <= known.key_retires_at).then_some(known.token)
     }
 
     pub(crate) fn insert(
         &self,
         generation: u64,
-        session: VerifiedSession,
+        token: Arc<SignedToken>,
         key_retires_at: Timestamp,
     ) {
         if let Some(cache) = &self.0 {
-            let key = Key { generation, token: session.access_token().clone() };
-            cache.insert(key, Verified { session, key_retires_at });
+            let key = Key { generation, token: Arc::clone(&token) };
+            cache.insert(key, Verified { token, key_retires_at });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Creation and verification.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
@@ -108,7 +108,7 @@ impl<S: Store> Engine<S> {
         }
         let rotation = request.rotation.unwrap_or(self.policy.rotation);
         let may_be_first_use = rotation == RotationPolicy::OnUse
-            && session.token.parent_refresh_token_inner_hash.is_some();
+            && session.token.claims.parent_refresh_token_inner_hash.is_some();
         (!may_be_first_use).then_some(Ok(session))
     }
 
@@ -199,14 +199,14 @@ impl<S: Store> Engine<S> {
         let ring = self.keys.ring();
         let generation = ring.generation();
         if let Some(known) = self.verified.get(generation, text, now) {
-            return (generation, Ok(known));
+            return (generation, Ok(known.into()));
         }
         let result = read(text, &ring, self.keys.schedule(), now);
         (
             generation,
             result.map(|(token, key_retires_at)| {
                 let session = VerifiedSession::new(token, Secret::new(text.to_owned()));
-                self.verified.insert(generation, session.clone(), key_retires_at);
+                self.verified.insert(generation, Arc::clone(&session.token), key_retires_at);
                 session
             }),
         )

@@ -94,9 +94,10 @@ impl<S: Store> Engine<S> {
     ) -> Result<Regenerated, Error> {
         let now = self.now();
         let old = self.read_access_token(request.access_token, now).await?;
-        let VerifiedSession { token: old, text: old_text, .. } = old;
+        let old_text = old.access_token().clone();
+        let old = &old.token.claims;
         let issued_at = AccessToken::precision(old.version, now);
-        let mut new = AccessToken { issued_at, ..(*old).clone() };
+        let mut new = AccessToken { issued_at, ..old.clone() };
         let row = match request.jwt_payload {
             Some(payload) => {
                 check_payload(old.version, &payload)?;

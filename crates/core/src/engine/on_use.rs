@@ -39,7 +39,7 @@ impl<S: Store> Engine<S> {
         &self,
         session: VerifiedSession,
     ) -> Result<VerifiedSession, Error> {
-        let token = &session.token;
+        let token = &session.token.claims;
         let row = self.existing(token).await?;
         let used = generation(token);
         let known = [Some(row.refresh_token_hash), row.previous_refresh_token_hash];
@@ -58,7 +58,7 @@ impl<S: Store> Engine<S> {
         immediate: bool,
         now: Timestamp,
     ) -> Result<VerifiedSession, Error> {
-        let token = &session.token;
+        let token = &session.token.claims;
         let payload_differs =
             if immediate { differs(token, &self.existing(token).await?)? } else { false };
         let used = generation(token);
