@@ -89,11 +89,10 @@ impl Life {
         let mut after = engine.row(handle).await;
         if let Some(plant) = self.plant {
             let spoiled = plant.row(before.as_ref(), after.clone());
-            if spoiled != after {
-                match &spoiled {
-                    Some(row) => engine.put_row(row.clone()).await,
-                    None => drop(engine.revoke_session(handle).await),
-                }
+            if let Some(row) = &spoiled
+                && spoiled != after
+            {
+                engine.put_row(row.clone()).await;
             }
             after = spoiled;
         }
