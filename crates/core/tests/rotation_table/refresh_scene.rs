@@ -72,12 +72,15 @@ impl Scene {
             }
             RowState::SealedChildNotCurrent => row.sealed_child = before.sealed_child,
             RowState::RotationTimeGone => row.rotated_at = None,
+            RowState::PreviousGone => {
+                (row.previous_refresh_token_hash, row.rotated_at) = (None, None);
+            }
             RowState::AsLoginLeftIt
             | RowState::AsRefreshLeftIt
             | RowState::SealedForDisplaced
             | RowState::Missing => {}
         }
-        let held = vec![
+        let mut held = vec![
             held(Token::Current, &fourth, Some(&second)),
             held(Token::ChildOfCurrent, &fifth, Some(&fourth)),
             held(Token::Previous, &second, Some(&first)),
@@ -85,6 +88,12 @@ impl Scene {
             held(Token::SiblingOfPrevious, &sibling, Some(&first)),
             held(Token::Displaced, &third, Some(&second)),
         ];
+        if state == RowState::PreviousGone {
+            // What was the previous one is older, or unknown, like all before it.
+            held.retain(|held| {
+                [Token::Current, Token::ChildOfCurrent, Token::BeforePrevious].contains(&held.token)
+            });
+        }
         let row = (state != RowState::Missing).then_some(row);
         Self { state, row, held, moments }
     }

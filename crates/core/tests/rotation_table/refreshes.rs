@@ -30,6 +30,8 @@ pub(crate) enum RowState {
     /// The child that it keeps was given for a displaced one.
     SealedForDisplaced,
     RotationTimeGone,
+    /// As an older core left it, which names no previous token.
+    PreviousGone,
     Missing,
 }
 
@@ -129,7 +131,7 @@ pub(crate) async fn observations() -> Vec<Observation> {
         Token::SiblingOfPrevious,
         Token::Displaced,
     ];
-    const STATES: [RowState; 8] = [
+    const STATES: [RowState; 9] = [
         RowState::AsLoginLeftIt,
         RowState::AsRefreshLeftIt,
         RowState::SealedChildGone,
@@ -137,6 +139,7 @@ pub(crate) async fn observations() -> Vec<Observation> {
         RowState::SealedChildNotCurrent,
         RowState::SealedForDisplaced,
         RowState::RotationTimeGone,
+        RowState::PreviousGone,
         RowState::Missing,
     ];
     let mut observations = Vec::new();
