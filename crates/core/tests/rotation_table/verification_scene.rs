@@ -1,5 +1,7 @@
 //! Rows, and access tokens of every generation that comes with them.
 
+use std::time::Duration;
+
 use sessile_core::{
     AntiCsrf, Error, IssuedSession, NewSession, SessionService, VerifiedSession, VerifyRequest,
     policy::{Revocation, RotationPolicy},
@@ -8,7 +10,10 @@ use sessile_core::{
 
 use crate::{
     lineage::{REFRESH_TOKEN_VALIDITY, displacing, list, refreshed, refreshed_under},
-    support::{self, Engine, SECOND, START, access_token, refresh_token, stored_hash},
+    support::{
+        self, Engine, SECOND, START, access_token, counting_store::Intent, refresh_token,
+        stored_hash,
+    },
     verifications::{Generation, Presence, Verification},
 };
 
@@ -110,6 +115,41 @@ impl Carried {
         presence: Presence,
         revocation: Revocation,
     ) -> Verification {
+        let (answer, written, store_calls) = self.ask(engine, row, revocation, None).await;
+        if presence == Presence::There {
+            // Where the store is asked how old the login is, too, all else is as it is without.
+            let login_within = Some(REFRESH_TOKEN_VALIDITY);
+            let mut asked = vec![Intent::Get];
+            asked.extend(&store_calls);
+            assert_eq!(
+                self.ask(engine, row, revocation, login_within).await,
+                (answer.clone(), written, asked)
+            );
+        }
+        let payload = serde_json::to_string(self.issued.session.jwt_payload()).unwrap();
+        Verification {
+            policy: engine.policy().rotation,
+            revocation,
+            generation: self.generation,
+            is_marked: self.is_marked,
+            presence,
+            payload_is_stored: row.map(|row| row.jwt_payload == payload),
+            answer,
+            written: written.to_owned(),
+            store_calls: list(
+                store_calls.iter().map(|intent| format!("{intent:?}").to_lowercase()),
+            ),
+        }
+    }
+
+    /// Verifies the token beside the row: the answer, what is written, and what the store is asked.
+    async fn ask(
+        &self,
+        engine: &Engine,
+        row: Option<&SessionRecord>,
+        revocation: Revocation,
+        login_within: Option<Duration>,
+    ) -> (String, &'static str, Vec<Intent>) {
         let handle = self.issued.session.handle();
         engine.revoke_session(handle).await.unwrap();
         if let Some(row) = row {
@@ -119,6 +159,7 @@ impl Carried {
         engine.store().take_calls();
         let request = VerifyRequest {
             revocation: Some(revocation),
+            login_within,
             anti_csrf: AntiCsrf::Token(self.issued.anti_csrf_token.as_deref()),
             ..VerifyRequest::new(access_token(&self.issued))
         };
@@ -146,20 +187,7 @@ impl Carried {
             Err(Error::Unauthorised { reason }) => format!("unauthorised `{}`", reason.code()),
             Err(error) => panic!("not an answer to an access token: {error}"),
         };
-        let payload = serde_json::to_string(self.issued.session.jwt_payload()).unwrap();
-        Verification {
-            policy: engine.policy().rotation,
-            revocation,
-            generation: self.generation,
-            is_marked: self.is_marked,
-            presence,
-            payload_is_stored: row.map(|row| row.jwt_payload == payload),
-            answer,
-            written: written.to_owned(),
-            store_calls: list(
-                store_calls.iter().map(|intent| format!("{intent:?}").to_lowercase()),
-            ),
-        }
+        (answer, written, store_calls)
     }
 
     async fn describe(
