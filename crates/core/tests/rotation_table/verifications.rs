@@ -111,10 +111,14 @@ pub(crate) async fn verifications() -> Vec<Verification> {
                         for stored in [there, &other] {
                             let expired =
                                 SessionRecord { expires_at: engine.now(), ..stored.clone() };
+                            let before = engine.now().minus(MILLISECOND);
+                            let long_expired =
+                                SessionRecord { expires_at: before, ..stored.clone() };
                             for (row, presence) in [
                                 (None, Presence::Missing),
                                 (Some(stored), Presence::There),
                                 (Some(&expired), Presence::Expired),
+                                (Some(&long_expired), Presence::Expired),
                             ] {
                                 let observed =
                                     carried.observe(&engine, row, presence, revocation).await;
