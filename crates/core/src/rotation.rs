@@ -78,6 +78,16 @@ pub struct RotationGuard {
 }
 
 impl RotationGuard {
+    /// That nothing has moved since `row` was read.
+    pub(crate) fn unmoved(row: &SessionRecord, now: Timestamp) -> Self {
+        Self {
+            current: row.refresh_token_hash,
+            or_current: None,
+            previous: row.previous_refresh_token_hash,
+            alive_at: now,
+        }
+    }
+
     /// Whether the guard holds of `row`.
     pub fn holds(&self, row: &SessionRecord) -> bool {
         let current = row.refresh_token_hash;
@@ -289,12 +299,7 @@ pub fn judge(
 /// takes its place, if nothing has moved since `row` was read. The window does not move.
 pub fn replace_child(row: &SessionRecord, child: Child, now: Timestamp) -> Rotation {
     Rotation {
-        guard: RotationGuard {
-            current: row.refresh_token_hash,
-            or_current: None,
-            previous: row.previous_refresh_token_hash,
-            alive_at: now,
-        },
+        guard: RotationGuard::unmoved(row, now),
         change: RotationChange {
             current: child.hash,
             sealed_child: Some(child.sealed),

@@ -461,6 +461,13 @@ async fn a_refresh_switches_the_kind_of_key_and_the_session_keeps_it() {
         assert!(key_id(access_token(&again)).starts_with("d-"), "{rotation:?}");
         let same = refresh_token(&again) == refresh_token(&lost);
         assert_eq!(same, matches!(rotation, RotationPolicy::Idempotent { .. }));
+        if same {
+            // The kind alone was written: the child is kept, and given again as it was.
+            engine.clock.advance(SECOND);
+            let again = exchanged(&engine, &token).await;
+            assert_eq!(refresh_token(&again), refresh_token(&lost));
+            assert_eq!(again.refresh_token.created_at, lost.refresh_token.created_at);
+        }
     }
 }
 

@@ -170,12 +170,7 @@ impl<S: Store> Engine<S> {
             return Ok(Some(row));
         }
         let rotation = Rotation {
-            guard: RotationGuard {
-                current: row.refresh_token_hash,
-                or_current: None,
-                previous: row.previous_refresh_token_hash,
-                alive_at: now,
-            },
+            guard: RotationGuard::unmoved(&row, now),
             change: RotationChange {
                 current: row.refresh_token_hash,
                 sealed_child: row.sealed_child,
