@@ -1,6 +1,8 @@
 //! The applications that are measured, and the sessions in them.
 
-use std::{hint::black_box, path::Path};
+use std::hint::black_box;
+#[cfg(feature = "sqlite")]
+use std::path::Path;
 
 use axum::{
     Router,
@@ -12,7 +14,6 @@ use sessile::{
     IssuedSession, NewSession, SessionService, Sessions, WebConfig, WebSessions,
     axum::{Session, SessionLayer, SessionRejection},
     memory::MemoryStore,
-    sqlite::SqliteStore,
     store::Store,
 };
 
@@ -119,6 +120,7 @@ pub async fn in_memory() -> anyhow::Result<App> {
 ///
 /// # Errors
 /// The store's.
+#[cfg(feature = "sqlite")]
 pub async fn in_sqlite(folder: &Path) -> anyhow::Result<App> {
-    app(SqliteStore::open(folder.join("sessions.db"))?).await
+    app(sessile::sqlite::SqliteStore::open(folder.join("sessions.db"))?).await
 }

@@ -1,17 +1,22 @@
 //! A handler that changes session data durably in SQLite, over sockets, beside the handler and the
 //! rows alone.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use sessile::{SessionHandle, Sessions, sqlite::SqliteStore};
 use sessile_bench::{
     apps::{CLIENTS, log_in},
     load::Client,
     race::{self, Effort, Figure, Measured, rounds},
+    server::Server,
     table::{self, Table},
 };
 
-use crate::{handler::AppName, raw_sqlite::RawSqlite, verification::runtime};
+use crate::{
+    handler::AppName,
+    raw_sqlite::{RawSqlite, WARM_UP},
+    verification::runtime,
+};
 
 pub(crate) fn measure(effort: Effort, folder: &Path) -> anyhow::Result<()> {
     let mut table = Table::new(
@@ -39,6 +44,7 @@ pub(crate) fn measure(effort: Effort, folder: &Path) -> anyhow::Result<()> {
         let mut raw = raw(&folder)?;
         let cookies = app.cookies().to_vec();
         let connect = |port, method| Client::connect(port, connections, method, "/data", &cookies);
+        warm_up(&mut app, &cookies)?;
         let mut writers = connect(app.port(), "POST")?;
         let mut readers = connect(app.port(), "GET")?;
         let mut plain_clients = connect(plain.port(), "POST")?;
@@ -81,6 +87,16 @@ pub(crate) fn measure(effort: Effort, folder: &Path) -> anyhow::Result<()> {
     }
     table.print();
     reading.print();
+    Ok(())
+}
+
+/// Changes so much that the log is as long as it gets, over many connections, which is quick.
+fn warm_up(app: &mut Server, cookies: &[String]) -> anyhow::Result<()> {
+    let mut client = Client::connect(app.port(), 64, "POST", "/data", cookies)?;
+    let mut answered = 0;
+    while answered < WARM_UP {
+        answered += app.round(&mut client, Duration::from_millis(100))?.operations;
+    }
     Ok(())
 }
 

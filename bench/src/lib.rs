@@ -8,4 +8,5 @@ pub mod clock;
 pub mod load;
 pub mod race;
 pub mod server;
+pub mod signer;
 pub mod table;

@@ -9,14 +9,13 @@ mod handler;
 mod minting;
 mod raw_sqlite;
 mod refreshing;
-mod signer;
 mod size;
 mod verification;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use sessile_bench::{race::Effort, server};
+use sessile_bench::{race::Effort, server, signer};
 use tempfile::TempDir;
 
 use allocations::CountingAllocator;

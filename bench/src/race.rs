@@ -120,18 +120,36 @@ impl Figure {
         self.ratio_to_sum(&[other])
     }
 
+    /// The least and the most of [`ratio`](Self::ratio) in any round.
+    pub fn ratio_range(&self, other: &Self) -> (f64, f64) {
+        range(&self.ratios_to_sum(&[other]))
+    }
+
     /// How many times the processor time of all `others` together this takes.
     pub fn ratio_to_sum(&self, others: &[&Self]) -> f64 {
+        median(self.ratios_to_sum(others))
+    }
+
+    fn ratios_to_sum(&self, others: &[&Self]) -> Vec<f64> {
         let own = self.cpu_values().into_iter().enumerate();
         let others: Vec<Vec<f64>> = others.iter().map(|other| other.cpu_values()).collect();
-        median(own.map(|(i, own)| own / others.iter().map(|other| other[i]).sum::<f64>()).collect())
+        own.map(|(i, own)| own / others.iter().map(|other| other[i]).sum::<f64>()).collect()
     }
 
     /// How many times the rate of `other` this has, in time that passed.
     pub fn rate_ratio(&self, other: &Self) -> f64 {
+        median(self.rate_ratios(other))
+    }
+
+    /// The least and the most of [`rate_ratio`](Self::rate_ratio) in any round.
+    pub fn rate_ratio_range(&self, other: &Self) -> (f64, f64) {
+        range(&self.rate_ratios(other))
+    }
+
+    fn rate_ratios(&self, other: &Self) -> Vec<f64> {
         let rate = |round: &Round| round.operations as f64 / round.wall.as_secs_f64();
         let pairs = self.rounds.iter().zip(&other.rounds);
-        median(pairs.map(|(own, other)| rate(own) / rate(other)).collect())
+        pairs.map(|(own, other)| rate(own) / rate(other)).collect()
     }
 }
 
@@ -226,5 +244,7 @@ mod tests {
         assert!((a.cpu() - 2000.0).abs() < 1e-9);
         assert!((a.per_cpu_second() - 500_000.0).abs() < 1e-6);
         assert!((a.rate_ratio(&b) - 1.0).abs() < 1e-9);
+        assert_eq!(a.ratio_range(&figure([10, 40, 20])), (1.0, 2.0));
+        assert_eq!(a.rate_ratio_range(&b), (1.0, 1.0));
     }
 }

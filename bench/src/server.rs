@@ -7,6 +7,7 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
+    path::Path,
     process::{self, Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
     time::Duration,
@@ -56,18 +57,28 @@ pub fn serve(make: impl AsyncFnOnce() -> anyhow::Result<App>) -> anyhow::Result<
     runtime.block_on(async {
         let App { router, cookies } = make().await?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        say(&Ready { port: listener.local_addr()?.port(), cookies })?;
-        thread::spawn(|| {
-            // Whatever goes wrong with the pipes, nobody listens any more.
-            let _ = tell_usage();
-            process::exit(0);
-        });
+        ready(listener.local_addr()?.port(), cookies)?;
         let listener = listener.tap_io(|stream| {
             // Without it the system would wait for more to send, which disturbs the measurement.
             let _ = stream.set_nodelay(true);
         });
         Ok(axum::serve(listener, router).await?)
     })
+}
+
+/// Tells whoever started this process that it serves at that port, and from then on what it has
+/// used. For servers other than [`serve`].
+///
+/// # Errors
+/// When nobody listens.
+pub fn ready(port: u16, cookies: Vec<String>) -> io::Result<()> {
+    say(&Ready { port, cookies })?;
+    thread::spawn(|| {
+        // Whatever goes wrong with the pipes, nobody listens any more.
+        let _ = tell_usage();
+        process::exit(0);
+    });
+    Ok(())
 }
 
 fn tell_usage() -> io::Result<()> {
@@ -109,7 +120,18 @@ impl Server {
     /// # Errors
     /// When it does not come up.
     pub fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
-        let mut process = Command::new(std::env::current_exe()?)
+        Self::start_program(&std::env::current_exe()?, arguments)
+    }
+
+    /// Starts another program as a server: one that answers as [`serve`] does.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_program<'a>(
+        program: &Path,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> anyhow::Result<Self> {
+        let mut process = Command::new(program)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

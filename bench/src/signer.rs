@@ -16,7 +16,8 @@ use base64::{
 use sessile::{Algorithm, Sessions, store::Store};
 
 /// The key pair of an app, parsed.
-pub(crate) struct Signer {
+#[expect(missing_debug_implementations, reason = "it has what must not be printed")]
+pub struct Signer {
     pair: Pair,
     random: SystemRandom,
     verifier: ParsedPublicKey,
@@ -29,13 +30,20 @@ enum Pair {
 }
 
 /// A token, taken apart.
-pub(crate) struct Signed {
-    pub(crate) message: Vec<u8>,
-    pub(crate) signature: Vec<u8>,
+#[expect(missing_debug_implementations, reason = "it has what must not be printed")]
+pub struct Signed {
+    /// The header and the payload, as they were signed.
+    pub message: Vec<u8>,
+    /// The signature.
+    pub signature: Vec<u8>,
 }
 
 impl Signed {
-    pub(crate) fn from_token(token: &str) -> anyhow::Result<Self> {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// When it has no signature.
+    pub fn from_token(token: &str) -> anyhow::Result<Self> {
         let (message, signature) = token.rsplit_once('.').context("a token without signature")?;
         Ok(Self { message: message.into(), signature: URL_SAFE_NO_PAD.decode(signature)? })
     }
@@ -43,7 +51,10 @@ impl Signed {
 
 impl Signer {
     /// Takes the key of these sessions from their store, where it is not sealed.
-    pub(crate) async fn of<S: Store>(sessions: &Sessions<S>) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// The store's, and when the key is sealed.
+    pub async fn of<S: Store>(sessions: &Sessions<S>) -> anyhow::Result<Self> {
         let keys = sessions.store().signing_keys(sessions.app()).await?;
         let key = keys.first().context("the store has no key")?;
         let (_, private) = key.material.split_once('|').context("the key is sealed")?;
@@ -72,7 +83,10 @@ impl Signer {
     }
 
     /// Signs `message`.
-    pub(crate) fn sign(&self, message: &[u8]) -> anyhow::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// None that is expected.
+    pub fn sign(&self, message: &[u8]) -> anyhow::Result<Vec<u8>> {
         let failed = |_| anyhow!("signing failed");
         match &self.pair {
             Pair::Ecdsa(pair) => {
@@ -89,7 +103,10 @@ impl Signer {
     }
 
     /// Verifies a signature.
-    pub(crate) fn verify(&self, signed: &Signed) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it is not good.
+    pub fn verify(&self, signed: &Signed) -> anyhow::Result<()> {
         self.verifier
             .verify_sig(&signed.message, &signed.signature)
             .map_err(|_| anyhow!("a signature is not good"))

@@ -85,6 +85,11 @@ pub fn ratio(ratio: f64) -> String {
     format!("{ratio:.2} ×")
 }
 
+/// A ratio, and its range over the rounds.
+pub fn ratio_with_range(ratio: f64, (least, most): (f64, f64)) -> String {
+    format!("{ratio:.2} × ({least:.2} to {most:.2})")
+}
+
 /// A part of a whole.
 pub fn share(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
