@@ -10,6 +10,7 @@ __all__ = [
     "Exchange",
     "ManualClock",
     "Session",
+    "__version__",
 ]
 
 BROWSER_SCRIPT: Final[str]

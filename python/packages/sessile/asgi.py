@@ -43,17 +43,23 @@ class StoreLifespan:
                 # opened stops the start, and the application's framework says so.
                 await self._engine.open()
                 self._sweeper = asyncio.create_task(self._sweep())
+            elif message["type"].startswith("lifespan.shutdown."):
+                # Before the server hears of it, which may end the process at once then.
+                await self._end()
             await send(message)
 
         try:
             await app(scope, receive, send_around)
         finally:
-            if self._sweeper is not None:
-                self._sweeper.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await self._sweeper
-                self._sweeper = None
-            self._engine.close()
+            await self._end()
+
+    async def _end(self) -> None:
+        sweeper, self._sweeper = self._sweeper, None
+        if sweeper is not None:
+            sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeper
+        self._engine.close()
 
     async def _sweep(self) -> None:
         pause = FIRST_SWEEP

@@ -19,8 +19,8 @@ from typing import Any, Literal, overload
 
 try:
     from starlette.requests import HTTPConnection
-except ImportError as error:
-    raise ImportError('sessile.fastapi needs FastAPI: pip install "sessile[fastapi]"') from error
+except ImportError:
+    raise ImportError('sessile.fastapi needs FastAPI: pip install "sessile[fastapi]"') from None
 
 from . import _settings
 from ._request import SessionRequest

@@ -1,5 +1,12 @@
 """The API of SuperTokens' FastAPI SDK 1.0, on Sessile's engine inside the process."""
 
+try:
+    import starlette as _starlette  # noqa: F401
+except ImportError:
+    raise ImportError(
+        'supertokens_fastapi needs FastAPI: pip install "sessile[fastapi]"'
+    ) from None
+
 from . import exceptions
 from .auth0 import auth0_handler
 from .functions import (

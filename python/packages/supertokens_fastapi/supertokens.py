@@ -9,6 +9,10 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
 from sessile import _settings
 from sessile._sessile import ManualClock
 from sessile._sessions import OpenEngine
@@ -23,15 +27,6 @@ from .exceptions import (
     SuperTokensUnauthorisedError,
     make_error,
 )
-
-try:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response
-except ImportError as error:
-    raise ImportError(
-        'supertokens_fastapi needs FastAPI: pip install "sessile[fastapi]"'
-    ) from error
 
 logger = logging.getLogger("sessile")
 
