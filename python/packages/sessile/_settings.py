@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
@@ -12,6 +13,7 @@ from ._sessile import ManualClock
 
 MEMORY: Final = ":memory:"
 DEFAULT_FILE: Final = "sessile.db"
+_PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9/_.~-]*")
 
 
 def _wrong(name: str, value: object, wanted: str) -> ValueError:
@@ -71,6 +73,14 @@ def text(name: str, value: object) -> str:
 def optional_text(name: str, value: object) -> str | None:
     """Any text that is not empty, or None."""
     return None if value is None else text(name, value)
+
+
+def url_path(name: str, value: object) -> str:
+    """A path that a cookie can have."""
+    path = text(name, value)
+    if not _PLAIN_PATH.fullmatch(path):
+        raise _wrong(name, value, "a plain path that begins with /")
+    return path
 
 
 def texts(name: str, value: object) -> list[str]:

@@ -132,10 +132,10 @@ class SuperTokens(OpenEngine):
                 "to True with it"
             )
         contract = _settings.one_of("front_end_contract", front_end_contract, ("current", "1.0"))
-        refresh_path = _settings.text("refresh_api_path", refresh_api_path)
+        refresh_path = _settings.url_path("refresh_api_path", refresh_api_path)
         if refresh_token_path is not None:
-            refresh_path = _settings.text("refresh_token_path", refresh_token_path)
-        access_path = "/" if access_token_path is None else _settings.text(
+            refresh_path = _settings.url_path("refresh_token_path", refresh_token_path)
+        access_path = "/" if access_token_path is None else _settings.url_path(
             "access_token_path", access_token_path
         )
         expired_status = _settings.whole_number(
