@@ -27,7 +27,7 @@ class SeedApplication:
 
     def __init__(self, clock: ManualClock | None = None, **settings: Any) -> None:
         self.app = FastAPI()
-        self.clock = clock
+        self.clock = ManualClock(0) if clock is None else clock
         self.supertokens = SuperTokens(self.app, clock=clock, **settings)
         self.calls: dict[str, dict[str, int]] = {}
         self.failures: list[Exception] = []

@@ -84,8 +84,8 @@ def set_cookies(answer: httpx.Response) -> dict[str, str]:
 
 def cleared(answer: httpx.Response) -> set[str]:
     """The names of the cookies that the answer takes away."""
-    epoch = "Thu, 01 Jan 1970 00:00:00 GMT"
-    return {name for name, line in set_cookies(answer).items() if f"Expires={epoch}" in line}
+    epoch = "; expires=thu, 01 jan 1970 00:00:00 gmt"
+    return {name for name, line in set_cookies(answer).items() if epoch in line.lower()}
 
 
 def changes(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

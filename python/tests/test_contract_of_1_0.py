@@ -29,7 +29,7 @@ def test_a_login(app: SeedApplication) -> None:
     assert expiry(answer, "sIdRefreshToken") == expiry(answer, "sRefreshToken")
     value, _, moment = answer.headers["id-refresh-token"].partition(";")
     assert value == app.browser.cookie("sIdRefreshToken")
-    assert int(moment) - app.clock.now() * 1000 == pytest.approx(100 * 86_400_000, abs=2)  # type: ignore[union-attr]
+    assert int(moment) - app.clock.now() * 1000 == pytest.approx(100 * 86_400_000, abs=2)
     assert answer.headers.get_list("access-control-expose-headers") == [
         "id-refresh-token",
         "anti-csrf",
