@@ -21,6 +21,12 @@ impl Task {
         }
     }
 
+    /// The report that the store was closed before.
+    pub(crate) fn closed(self) -> StoreError {
+        let text = format!("{}: the store was closed; open it again", self.name());
+        StoreError::new(StoreErrorKind::Unavailable, text)
+    }
+
     /// The report that the thread which serves such requests is gone, or dropped this one.
     pub(crate) fn interrupted(self) -> StoreError {
         let outcome = match self {

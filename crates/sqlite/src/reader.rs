@@ -2,21 +2,21 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    thread,
+    thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 use sessile_core::store::{StoreError, StoreErrorKind};
 
 use crate::{
     failure::{Failure, Task},
-    request::{Request, submit},
+    request::{Request, Threads},
 };
 
 /// The way to the threads that read. They end when it is dropped.
 pub(crate) struct Readers {
-    requests: Sender<Box<dyn Request>>,
+    threads: Threads,
 }
 
 impl Readers {
@@ -25,11 +25,14 @@ impl Readers {
         connections: impl IntoIterator<Item = Connection>,
     ) -> Result<Self, StoreError> {
         let (requests, queue) = crossbeam_channel::unbounded();
-        for connection in connections {
-            let queue = queue.clone();
-            spawn("sessile-sqlite-reader", move || answer_all(&connection, &queue))?;
-        }
-        Ok(Self { requests })
+        let threads = connections
+            .into_iter()
+            .map(|connection| {
+                let queue = queue.clone();
+                spawn("sessile-sqlite-reader", move || answer_all(&connection, &queue))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { threads: Threads::new(requests, threads) })
     }
 
     /// Has `work` done by whichever thread is free.
@@ -38,7 +41,12 @@ impl Readers {
         task: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        submit(&self.requests, Task::Read(task), work).await
+        self.threads.submit(Task::Read(task), work).await
+    }
+
+    /// Ends the threads once they have answered what was sent to them, and waits for that.
+    pub(crate) fn close(&self) {
+        self.threads.close();
     }
 }
 
@@ -60,8 +68,11 @@ fn answer_all(connection: &Connection, queue: &Receiver<Box<dyn Request>>) {
 }
 
 /// Starts a thread that ends by itself.
-pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| {
+pub(crate) fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| {
         let message = "starting a database thread: allow this user more threads";
         StoreError::new(StoreErrorKind::Unavailable, message).with_source(error)
     })

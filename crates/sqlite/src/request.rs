@@ -1,5 +1,10 @@
 //! Requests on their way to a thread that has a connection, and the answers on their way back.
 
+use std::{
+    sync::{Mutex, PoisonError, RwLock},
+    thread::JoinHandle,
+};
+
 use crossbeam_channel::Sender;
 use futures_channel::oneshot;
 use rusqlite::Connection;
@@ -56,17 +61,44 @@ where
     }
 }
 
-/// Has `work` done by a thread that receives from `requests`, and waits for its answer.
-pub(crate) async fn submit<T: Send + 'static>(
-    requests: &Sender<Box<dyn Request>>,
-    task: Task,
-    work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
-) -> Result<T, StoreError> {
-    let (caller, answer) = oneshot::channel();
-    let job = Job { task, work: Some(work), outcome: None, caller };
-    // A thread that is gone has dropped its end of the channel, and all requests in it.
-    if requests.send(Box::new(job)).is_err() {
-        return Err(task.interrupted());
+/// The way to threads that each have a connection. They finish what was sent to them and end when
+/// this is closed or dropped.
+pub(crate) struct Threads {
+    requests: RwLock<Option<Sender<Box<dyn Request>>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Threads {
+    pub(crate) fn new(requests: Sender<Box<dyn Request>>, threads: Vec<JoinHandle<()>>) -> Self {
+        Self { requests: RwLock::new(Some(requests)), threads: Mutex::new(threads) }
     }
-    answer.await.unwrap_or_else(|_| Err(task.interrupted()))
+
+    /// Has `work` done by one of the threads, and waits for its answer.
+    pub(crate) async fn submit<T: Send + 'static>(
+        &self,
+        task: Task,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (caller, answer) = oneshot::channel();
+        let job = Job { task, work: Some(work), outcome: None, caller };
+        self.send(Box::new(job), task)?;
+        answer.await.unwrap_or_else(|_| Err(task.interrupted()))
+    }
+
+    fn send(&self, job: Box<dyn Request>, task: Task) -> Result<(), StoreError> {
+        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
+        let requests = requests.as_ref().ok_or_else(|| task.closed())?;
+        // A thread that is gone has dropped its end of the channel, and all requests in it.
+        requests.send(job).map_err(|_| task.interrupted())
+    }
+
+    /// Ends the threads once they have done what was sent to them, and waits for that.
+    pub(crate) fn close(&self) {
+        drop(self.requests.write().unwrap_or_else(PoisonError::into_inner).take());
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // One that panicked has ended as well, and has said so.
+            drop(thread.join());
+        }
+    }
 }

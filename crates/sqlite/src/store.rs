@@ -89,6 +89,18 @@ impl SqliteStore {
         self.shared.readers.submit("backing up the store", work).await
     }
 
+    /// Finishes what was sent to the store, closes the file, and waits for both. Every later call
+    /// on any clone fails with
+    /// [`Unavailable`](sessile_core::store::StoreErrorKind::Unavailable).
+    ///
+    /// Before a process forks, a store must be closed: SQLite cannot be used on both sides of a
+    /// fork. Who needs to know no more than that the file is closed some time drops the clones.
+    pub fn close(&self) {
+        // Readers first: the last connection to close moves the log into the database.
+        self.shared.readers.close();
+        self.shared.writer.close();
+    }
+
     /// What the writer has done since this store was opened.
     pub fn statistics(&self) -> Statistics {
         self.shared.writer.statistics()

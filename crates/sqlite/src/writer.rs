@@ -9,14 +9,14 @@ use std::{
     },
 };
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 use sessile_core::store::StoreError;
 
 use crate::{
     failure::{Failure, Task},
     reader::spawn,
-    request::{Request, submit},
+    request::{Request, Threads},
 };
 
 /// The most requests in one transaction, so that the first of a burst is not answered too late.
@@ -40,7 +40,7 @@ struct Counters {
 
 /// The way to the thread that writes. It finishes what was sent and ends when this is dropped.
 pub(crate) struct Writer {
-    requests: Sender<Box<dyn Request>>,
+    threads: Threads,
     counters: Arc<Counters>,
 }
 
@@ -49,9 +49,10 @@ impl Writer {
     pub(crate) fn start(connection: Connection) -> Result<Self, StoreError> {
         let (requests, queue) = crossbeam_channel::unbounded();
         let counters = Arc::<Counters>::default();
-        let writer = Self { requests, counters: Arc::clone(&counters) };
-        spawn("sessile-sqlite-writer", move || commit_all(&connection, &queue, &counters))?;
-        Ok(writer)
+        let counted = Arc::clone(&counters);
+        let work = move || commit_all(&connection, &queue, &counted);
+        let thread = spawn("sessile-sqlite-writer", work)?;
+        Ok(Self { threads: Threads::new(requests, vec![thread]), counters })
     }
 
     /// Has `work` done, and committed, before it is answered.
@@ -60,7 +61,12 @@ impl Writer {
         task: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        submit(&self.requests, Task::Write(task), work).await
+        self.threads.submit(Task::Write(task), work).await
+    }
+
+    /// Ends the thread once it has done what was sent to it, and waits for that.
+    pub(crate) fn close(&self) {
+        self.threads.close();
     }
 
     pub(crate) fn statistics(&self) -> Statistics {

@@ -47,7 +47,11 @@ pub(crate) fn check_request(
     }
 }
 
-fn check_fetch_metadata(head: &RequestHead<'_>, config: &WebConfig) -> Result<(), ForbiddenReason> {
+/// Checks a request by what browsers say about it themselves.
+pub(crate) fn check_fetch_metadata(
+    head: &RequestHead<'_>,
+    config: &WebConfig,
+) -> Result<(), ForbiddenReason> {
     let origin = head.headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
     let is_trusted = |origin: &str| config.trusted_origins.iter().any(|trusted| trusted == origin);
     let allowed = match head.headers.get("sec-fetch-site").map(|site| site.as_bytes()) {

@@ -25,6 +25,20 @@ pub enum SameSite {
     Strict,
 }
 
+/// Which front-end SDK the cookies and headers are for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BrowserContract {
+    /// Today's, `supertokens-website` 20.x: the access-token cookie outlives its token, and the
+    /// header `front-token` says who is logged in.
+    #[default]
+    Current,
+    /// Those of SuperTokens' front-end driver interface 1.0 and 1.1: the cookie `sIdRefreshToken`
+    /// says that there is a session, the header `id-refresh-token` tells scripts of it, and every
+    /// cookie ends with its token. Tokens travel in cookies alone, and a refresh is not asked for
+    /// its anti-CSRF token, because these SDKs do not send it there.
+    IdRefreshToken,
+}
+
 /// How sessions meet the browser. [`WebConfig::default`] works as it is on http://localhost and
 /// behind https on one origin.
 ///
@@ -39,6 +53,8 @@ pub enum SameSite {
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WebConfig {
+    /// Which front-end SDK the cookies and headers are for.
+    pub contract: BrowserContract,
     /// What comes before `/session/refresh`, `/signout` and `/jwt/jwks.json`: empty, or a path
     /// like `/auth`.
     pub api_base_path: String,
@@ -47,6 +63,11 @@ pub struct WebConfig {
     pub public_origin: Option<String>,
     /// Other origins whose pages may use sessions here.
     pub trusted_origins: Vec<String>,
+    /// The `Path` of every cookie but the refresh token's.
+    pub access_token_path: String,
+    /// The path of the refresh route, and the `Path` of the refresh cookie; without it,
+    /// `/session/refresh` below `api_base_path`.
+    pub refresh_token_path: Option<String>,
     /// The `Domain` of the cookies; without it they belong to the one host that sets them.
     pub cookie_domain: Option<String>,
     /// The `SameSite` attribute of the cookies.
@@ -69,9 +90,12 @@ pub struct WebConfig {
 impl Default for WebConfig {
     fn default() -> Self {
         Self {
+            contract: BrowserContract::default(),
             api_base_path: String::new(),
             public_origin: None,
             trusted_origins: Vec::new(),
+            access_token_path: "/".to_owned(),
+            refresh_token_path: None,
             cookie_domain: None,
             same_site: SameSite::default(),
             secure: None,
@@ -87,6 +111,11 @@ fn wrong(text: String) -> GeneralError {
     GeneralError::Configuration(text.into())
 }
 
+fn is_plain_path(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    path.starts_with('/') && path.bytes().all(plain)
+}
+
 /// The origin as browsers write it.
 fn normal_origin(text: &str, name: &str) -> Result<String, GeneralError> {
     let problem =
@@ -98,19 +127,33 @@ fn normal_origin(text: &str, name: &str) -> Result<String, GeneralError> {
 }
 
 impl WebConfig {
-    /// The configuration with everything in its normal form.
+    /// The configuration with everything in its normal form, as
+    /// [`WebSessions::new`](crate::WebSessions::new) takes it.
     ///
     /// # Errors
     /// [`GeneralError::Configuration`] names what contradicts itself or cannot be read.
-    pub(crate) fn checked(mut self) -> Result<Self, GeneralError> {
+    pub fn checked(mut self) -> Result<Self, GeneralError> {
         let path = self.api_base_path.trim_end_matches('/').to_owned();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-        if !(path.is_empty() || path.starts_with('/')) || !path.bytes().all(plain) {
+        if !(path.is_empty() || is_plain_path(&path)) {
             return Err(wrong(format!(
                 "api_base_path must be empty or a plain path like /auth, not '{path}'"
             )));
         }
         self.api_base_path = path;
+        if !is_plain_path(&self.access_token_path) {
+            return Err(wrong(format!(
+                "access_token_path must be a plain path like /, not '{}'",
+                self.access_token_path
+            )));
+        }
+        if let Some(path) = &mut self.refresh_token_path {
+            if !is_plain_path(path) {
+                return Err(wrong(format!(
+                    "refresh_token_path must be a plain path like /session/refresh, not '{path}'"
+                )));
+            }
+            path.truncate(path.trim_end_matches('/').len().max(1));
+        }
         if let Some(origin) = &self.public_origin {
             self.public_origin = Some(normal_origin(origin, "public_origin")?);
         }
@@ -143,6 +186,20 @@ impl WebConfig {
                     .to_owned(),
             ));
         }
+        if self.contract == BrowserContract::IdRefreshToken {
+            let problem = if self.default_transfer == Transfer::Header {
+                "default_transfer Header cannot go with the contract IdRefreshToken, whose tokens \
+                 travel in cookies"
+            } else if self.refresh_in_place {
+                "refresh_in_place cannot go with the contract IdRefreshToken: its front-end SDKs \
+                 refresh by themselves"
+            } else {
+                ""
+            };
+            if !problem.is_empty() {
+                return Err(wrong(problem.to_owned()));
+            }
+        }
         if !(400..=599).contains(&self.session_expired_status.as_u16()) {
             return Err(wrong("session_expired_status must be between 400 and 599".to_owned()));
         }
@@ -151,7 +208,10 @@ impl WebConfig {
 
     /// The path of the refresh route.
     pub fn refresh_path(&self) -> String {
-        format!("{}/session/refresh", self.api_base_path)
+        match &self.refresh_token_path {
+            Some(path) => path.clone(),
+            None => format!("{}/session/refresh", self.api_base_path),
+        }
     }
 
     /// The path of the sign-out route.
@@ -182,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_named() {
-        let cases: [(&str, fn(&mut WebConfig)); 13] = [
+        let cases: [(&str, fn(&mut WebConfig)); 18] = [
             ("api_base_path", |c| c.api_base_path = "auth".to_owned()),
             ("api_base_path", |c| c.api_base_path = "/auth;x".to_owned()),
             ("public_origin", |c| c.public_origin = Some("app.example.com".to_owned())),
@@ -194,6 +254,17 @@ mod tests {
             ("public_origin", |c| c.public_origin = Some("ftp://a.example".to_owned())),
             ("trusted_origins", |c| c.trusted_origins = vec!["*".to_owned()]),
             ("cookie_domain", |c| c.cookie_domain = Some("a b".to_owned())),
+            ("access_token_path", |c| c.access_token_path = String::new()),
+            ("access_token_path", |c| c.access_token_path = "/;x".to_owned()),
+            ("refresh_token_path", |c| c.refresh_token_path = Some("refresh".to_owned())),
+            ("default_transfer", |c| {
+                c.contract = BrowserContract::IdRefreshToken;
+                c.default_transfer = Transfer::Header;
+            }),
+            ("refresh_in_place", |c| {
+                c.contract = BrowserContract::IdRefreshToken;
+                c.refresh_in_place = true;
+            }),
             ("same_site", |c| {
                 c.same_site = SameSite::None;
                 c.secure = Some(false);
@@ -223,5 +294,10 @@ mod tests {
         assert_eq!(config.refresh_path(), "/auth/session/refresh");
         assert_eq!(config.public_origin.unwrap(), "https://app.example.com");
         assert_eq!(config.cookie_domain.unwrap(), "example.com");
+        for (given, path) in [("/again/", "/again"), ("/again", "/again"), ("/", "/")] {
+            let config =
+                WebConfig { refresh_token_path: Some(given.to_owned()), ..WebConfig::default() };
+            assert_eq!(config.checked().unwrap().refresh_path(), path);
+        }
     }
 }

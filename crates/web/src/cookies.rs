@@ -8,26 +8,31 @@ use crate::config::{SameSite, WebConfig};
 /// The name of the cookie that carries a refresh token.
 pub(crate) const REFRESH_TOKEN_COOKIE: &str = "sRefreshToken";
 
-/// One of the two cookies.
+/// The name of the cookie that says that there is a session to refresh.
+pub(crate) const ID_REFRESH_TOKEN_COOKIE: &str = "sIdRefreshToken";
+
+/// One of the cookies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SessionCookie {
     Access,
     Refresh,
+    IdRefresh,
 }
 
 impl SessionCookie {
-    pub(crate) const BOTH: [Self; 2] = [Self::Access, Self::Refresh];
+    pub(crate) const ALL: [Self; 3] = [Self::Access, Self::Refresh, Self::IdRefresh];
 
     fn name(self) -> &'static str {
         match self {
             Self::Access => ACCESS_TOKEN_COOKIE,
             Self::Refresh => REFRESH_TOKEN_COOKIE,
+            Self::IdRefresh => ID_REFRESH_TOKEN_COOKIE,
         }
     }
 
     fn path(self, config: &WebConfig) -> String {
         match self {
-            Self::Access => "/".to_owned(),
+            Self::Access | Self::IdRefresh => config.access_token_path.clone(),
             Self::Refresh => config.refresh_cookie_path(),
         }
     }

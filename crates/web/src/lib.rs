@@ -8,7 +8,8 @@
 //!
 //! The contract is that of SuperTokens' front-end SDK (`supertokens-website` 20.x): cookies
 //! `sAccessToken` and `sRefreshToken`, headers `front-token`, `anti-csrf`, `st-auth-mode`,
-//! `st-access-token` and `st-refresh-token`.
+//! `st-access-token` and `st-refresh-token`. That of SuperTokens' first front-end SDKs, with the
+//! cookie `sIdRefreshToken`, is a setting: [`BrowserContract`].
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -24,7 +25,7 @@ mod session;
 mod web_sessions;
 
 pub use anti_csrf::AntiCsrfMode;
-pub use config::{SameSite, Transfer, WebConfig};
+pub use config::{BrowserContract, SameSite, Transfer, WebConfig};
 pub use error::{ForbiddenReason, WebError};
 pub use request::RequestHead;
 pub use response::ResponseChanges;

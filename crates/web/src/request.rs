@@ -11,8 +11,8 @@ use sessile_core::ACCESS_TOKEN_COOKIE;
 use smallvec::SmallVec;
 
 use crate::{
-    config::{Transfer, WebConfig},
-    cookies::REFRESH_TOKEN_COOKIE,
+    config::{BrowserContract, Transfer, WebConfig},
+    cookies::{ID_REFRESH_TOKEN_COOKIE, REFRESH_TOKEN_COOKIE},
 };
 
 /// How many different values of one cookie are looked at. A browser holds a few, from several
@@ -46,6 +46,9 @@ impl<'a> RequestHead<'a> {
 
     /// How the client wants its tokens: by the header `st-auth-mode`, or as configured.
     pub(crate) fn wanted_transfer(&self, config: &WebConfig) -> Transfer {
+        if config.contract == BrowserContract::IdRefreshToken {
+            return Transfer::Cookie;
+        }
         match self.header(&AUTH_MODE) {
             Some("header") => Transfer::Header,
             Some("cookie") => Transfer::Cookie,
@@ -53,8 +56,11 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// The bearer token of the request.
-    pub(crate) fn bearer(&self) -> Option<&'a str> {
+    /// The bearer token of the request, where tokens travel in headers.
+    pub(crate) fn bearer(&self, config: &WebConfig) -> Option<&'a str> {
+        if config.contract == BrowserContract::IdRefreshToken {
+            return None;
+        }
         let (scheme, token) = self.header(&AUTHORIZATION)?.split_once(' ')?;
         let token = token.trim();
         (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
@@ -68,6 +74,11 @@ impl<'a> RequestHead<'a> {
     /// Every value of the refresh-token cookie, each once, in the order of the request.
     pub(crate) fn refresh_cookies(&self) -> CookieValues<'a> {
         self.cookies(REFRESH_TOKEN_COOKIE)
+    }
+
+    /// Whether the request says that it has a session, by the cookie for that.
+    pub(crate) fn has_id_refresh_cookie(&self) -> bool {
+        self.cookies(ID_REFRESH_TOKEN_COOKIE).count > 0
     }
 
     fn cookies(&self, name: &str) -> CookieValues<'a> {

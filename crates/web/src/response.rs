@@ -16,7 +16,7 @@ use serde_json::json;
 use sessile_core::{IssuedSession, IssuedToken, Secret, VerifiedSession, clock::Timestamp};
 
 use crate::{
-    config::{Transfer, WebConfig},
+    config::{BrowserContract, Transfer, WebConfig},
     cookies::SessionCookie,
     origin::{host_name, is_https},
     request::RequestHead,
@@ -26,6 +26,7 @@ const FRONT_TOKEN: HeaderName = HeaderName::from_static("front-token");
 pub(crate) const ANTI_CSRF: HeaderName = HeaderName::from_static("anti-csrf");
 const ACCESS_TOKEN: HeaderName = HeaderName::from_static("st-access-token");
 const REFRESH_TOKEN: HeaderName = HeaderName::from_static("st-refresh-token");
+const ID_REFRESH_TOKEN: HeaderName = HeaderName::from_static("id-refresh-token");
 
 /// The access-token cookie outlives its token, so that an expired token still arrives and is
 /// answered with "try refresh token" instead of "no session": 365 days after it was made.
@@ -50,12 +51,13 @@ struct Shared {
 
 #[derive(Default)]
 struct Pending {
-    cookies: [Change; 2],
+    cookies: [Change; 3],
     headers: [Change; 2],
     front_token: Option<HeaderValue>,
+    id_refresh_token: Option<HeaderValue>,
     anti_csrf: Option<HeaderValue>,
     /// The host whose browser holds several of a cookie.
-    duplicated_at: [Option<String>; 2],
+    duplicated_at: [Option<String>; 3],
 }
 
 #[derive(Default)]
@@ -93,6 +95,12 @@ impl ResponseChanges {
         let refresh = &issued.refresh_token;
         let mut pending = self.change();
         pending.of(transfer)[1] = Change::Set(refresh.token.clone(), refresh.expires_at);
+        if self.0.config.contract == BrowserContract::IdRefreshToken {
+            let value = id_refresh_token(&issued.session);
+            let header = format!("{value};{}", refresh.expires_at.as_millis());
+            pending.id_refresh_token = HeaderValue::try_from(header).ok();
+            pending.cookies[2] = Change::Set(Secret::new(value), refresh.expires_at);
+        }
         pending.anti_csrf =
             issued.anti_csrf_token.as_deref().and_then(|token| HeaderValue::try_from(token).ok());
     }
@@ -104,18 +112,30 @@ impl ResponseChanges {
         token: &IssuedToken,
         transfer: Transfer,
     ) {
-        let expires_at = token.created_at.plus(ACCESS_COOKIE_VALIDITY);
+        let (expires_at, front_token) = match self.0.config.contract {
+            BrowserContract::Current => {
+                (token.created_at.plus(ACCESS_COOKIE_VALIDITY), front_token(session))
+            }
+            BrowserContract::IdRefreshToken => (token.expires_at, None),
+        };
         let mut pending = self.change();
         pending.of(transfer)[0] = Change::Set(token.token.clone(), expires_at);
-        pending.front_token = front_token(session);
+        pending.front_token = front_token;
     }
 
     /// Takes all tokens from the client.
     pub(crate) fn clear(&self, transfer: Transfer) {
         let mut pending = self.change();
-        *pending.of(transfer) = [Change::Clear, Change::Clear];
-        pending.front_token = Some(HeaderValue::from_static("remove"));
+        pending.of(transfer)[..2].fill_with(|| Change::Clear);
         pending.anti_csrf = None;
+        let removed = Some(HeaderValue::from_static("remove"));
+        match self.0.config.contract {
+            BrowserContract::Current => pending.front_token = removed,
+            BrowserContract::IdRefreshToken => {
+                pending.cookies[2] = Change::Clear;
+                pending.id_refresh_token = removed;
+            }
+        }
     }
 
     /// The browser sent several cookies of this name: it keeps the one that is set here, or the
@@ -127,7 +147,7 @@ impl ResponseChanges {
         head: &RequestHead<'_>,
     ) {
         let mut pending = self.change();
-        let index = usize::from(cookie == SessionCookie::Refresh);
+        let index = cookie as usize;
         pending.duplicated_at[index] = Some(host_name(head).unwrap_or_default().to_owned());
         if let (Change::None, Some((value, expires_at))) = (&pending.cookies[index], keep) {
             pending.cookies[index] = Change::Set(value.clone(), expires_at);
@@ -136,8 +156,14 @@ impl ResponseChanges {
 
     /// Keeps one of several access tokens, and drops the others.
     pub(crate) fn heal_access_token(&self, session: &VerifiedSession, head: &RequestHead<'_>) {
-        let expires_at = session.issued_at().plus(ACCESS_COOKIE_VALIDITY);
+        let expires_at = match self.0.config.contract {
+            BrowserContract::Current => session.issued_at().plus(ACCESS_COOKIE_VALIDITY),
+            BrowserContract::IdRefreshToken => session.expires_at(),
+        };
         self.heal(SessionCookie::Access, Some((session.access_token(), expires_at)), head);
+        if self.0.config.contract == BrowserContract::IdRefreshToken {
+            return;
+        }
         let mut pending = self.change();
         if pending.front_token.is_none() {
             pending.front_token = front_token(session);
@@ -151,11 +177,17 @@ impl ResponseChanges {
             return;
         }
         let mut pending = self.pending();
-        let Pending { cookies, headers: in_headers, front_token, anti_csrf, duplicated_at } =
-            std::mem::take(&mut *pending);
+        let Pending {
+            cookies,
+            headers: in_headers,
+            front_token,
+            id_refresh_token,
+            anti_csrf,
+            duplicated_at,
+        } = std::mem::take(&mut *pending);
         let mut carries_tokens = false;
 
-        for (index, cookie) in SessionCookie::BOTH.into_iter().enumerate() {
+        for (index, cookie) in SessionCookie::ALL.into_iter().enumerate() {
             let line = match &cookies[index] {
                 Change::None => None,
                 Change::Clear => cookie.clear(*secure, config),
@@ -184,7 +216,12 @@ impl ResponseChanges {
             carries_tokens = true;
             expose(headers, name, value);
         }
-        for (name, value) in [(FRONT_TOKEN, front_token), (ANTI_CSRF, anti_csrf)] {
+        let for_scripts = [
+            (FRONT_TOKEN, front_token),
+            (ID_REFRESH_TOKEN, id_refresh_token),
+            (ANTI_CSRF, anti_csrf),
+        ];
+        for (name, value) in for_scripts {
             if let Some(value) = value {
                 expose(headers, name, value);
             }
@@ -196,7 +233,8 @@ impl ResponseChanges {
 }
 
 impl Pending {
-    fn of(&mut self, transfer: Transfer) -> &mut [Change; 2] {
+    /// The access token first, then the refresh token.
+    fn of(&mut self, transfer: Transfer) -> &mut [Change] {
         match transfer {
             Transfer::Cookie => &mut self.cookies,
             Transfer::Header => &mut self.headers,
@@ -209,6 +247,14 @@ fn expose(headers: &mut HeaderMap, name: HeaderName, mut value: HeaderValue) {
     value.set_sensitive(true);
     headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from(name.clone()));
     headers.insert(name, value);
+}
+
+/// What tells two refreshes of a session apart: the hash of the refresh token that access tokens
+/// carry. It is no secret, and all who are given the same refresh token are given the same.
+fn id_refresh_token(session: &VerifiedSession) -> String {
+    let claims = session.claims();
+    let hash = claims.get("refreshTokenHash1").and_then(serde_json::Value::as_str);
+    hash.unwrap_or_else(|| session.handle().as_str()).to_owned()
 }
 
 /// What a script may know of the access token: whose it is, when it ends, and its claims; not the

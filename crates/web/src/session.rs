@@ -28,6 +28,7 @@ use crate::{config::Transfer, response::ResponseChanges, web_sessions::WebSessio
 ///     Ok(format!("{} is {}", session.get_user_id(), session.get_jwt_payload()["role"]))
 /// }
 /// ```
+#[derive(Clone)]
 pub struct Session {
     pub(crate) web: WebSessions,
     pub(crate) verified: VerifiedSession,

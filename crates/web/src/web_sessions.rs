@@ -8,8 +8,8 @@ use sessile_core::{
 use smallvec::smallvec;
 
 use crate::{
-    anti_csrf::{AntiCsrfMode, check_request, is_safe},
-    config::{Transfer, WebConfig},
+    anti_csrf::{AntiCsrfMode, check_fetch_metadata, check_request, is_safe},
+    config::{BrowserContract, Transfer, WebConfig},
     cookies::SessionCookie,
     error::{ForbiddenReason, WebError},
     request::{RequestHead, Values, looks_like_access_token},
@@ -108,6 +108,10 @@ impl WebSessions {
         requirements: Requirements,
         response: &ResponseChanges,
     ) -> Result<Option<Session>, WebError> {
+        // These clients say by a cookie whether they have a session, whatever else they carry.
+        if self.is_id_cookie_missing(head) {
+            return Ok(None);
+        }
         match self.authenticate_locally(head, requirements, response) {
             Some(session) => Ok(Some(session)),
             // In a box, so that the future of the usual case stays small.
@@ -136,6 +140,10 @@ impl WebSessions {
         Some(self.session(verified, offered.transfer, response))
     }
 
+    fn is_id_cookie_missing(&self, head: &RequestHead<'_>) -> bool {
+        self.config().contract == BrowserContract::IdRefreshToken && !head.has_id_refresh_cookie()
+    }
+
     async fn authenticate_otherwise(
         &self,
         head: &RequestHead<'_>,
@@ -144,6 +152,9 @@ impl WebSessions {
     ) -> Result<Option<Session>, WebError> {
         let checked = requirements.check_anti_csrf(head);
         let Some(offered) = self.offered_access_tokens(head) else {
+            if self.config().contract == BrowserContract::IdRefreshToken {
+                return Err(Error::from(TryRefreshReason::Missing).into());
+            }
             return if self.can_refresh_in_place(head) {
                 self.refresh_in_place(head, checked, response).await.map(Some)
             } else {
@@ -269,7 +280,7 @@ impl WebSessions {
         response: &ResponseChanges,
     ) -> Result<Session, WebError> {
         let has_cookie = head.refresh_cookies().count > 0;
-        let transfer = match head.bearer() {
+        let transfer = match head.bearer(self.config()) {
             Some(_) if !has_cookie => Transfer::Header,
             // A client that has come to want headers still has its session in cookies.
             None if has_cookie => Transfer::Cookie,
@@ -278,7 +289,21 @@ impl WebSessions {
         if transfer == Transfer::Cookie {
             check_request(head, self.config()).map_err(WebError::Forbidden)?;
         }
-        self.refresh_by(head, transfer, self.anti_csrf_token(head, transfer, true), response).await
+        let checked = self.config().contract == BrowserContract::Current;
+        let anti_csrf = self.anti_csrf_token(head, transfer, checked);
+        self.refresh_by(head, transfer, anti_csrf, response).await
+    }
+
+    /// Takes the tokens from the client, as far as its request shows how it has them; not if
+    /// another site sent the request, which comes without the cookies and must not take them away.
+    pub fn clear_tokens(&self, head: &RequestHead<'_>, response: &ResponseChanges) {
+        let transfer = match self.offered_access_tokens(head) {
+            Some(offered) => offered.transfer,
+            None => head.wanted_transfer(self.config()),
+        };
+        if transfer == Transfer::Header || check_fetch_metadata(head, self.config()).is_ok() {
+            response.clear(transfer);
+        }
     }
 
     /// Ends the session of the request and clears the client's tokens. Always guarded against
@@ -319,7 +344,7 @@ impl WebSessions {
     /// A session's bearer token comes before the cookie; another system's does not hide it.
     fn offered_access_tokens<'a>(&self, head: &RequestHead<'a>) -> Option<Offered<'a>> {
         let cookies = head.access_cookies();
-        match head.bearer() {
+        match head.bearer(self.config()) {
             Some(token) if cookies.values.is_empty() || looks_like_access_token(token) => {
                 Some(Offered {
                     transfer: Transfer::Header,
@@ -412,7 +437,7 @@ impl WebSessions {
     ) -> Result<Session, WebError> {
         let tokens = match transfer {
             Transfer::Cookie => head.refresh_cookies().values,
-            Transfer::Header => head.bearer().into_iter().collect::<Values<'_>>(),
+            Transfer::Header => head.bearer(self.config()).into_iter().collect::<Values<'_>>(),
         };
         if transfer == Transfer::Cookie {
             self.heal_if_duplicated(head, response);

@@ -7,7 +7,7 @@ use sessile_core::{
 };
 use sessile_sqlite::{Durability, SqliteStore};
 
-use crate::{Folder, NOW, session};
+use crate::{Folder, NOW, send, session};
 
 const APPLICATION_ID: i64 = 0x5365_7373;
 
@@ -44,6 +44,25 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     let found = store.sessions_of_user(&app, "alice", &TenantScope::All, NOW).await.unwrap();
     assert!(found == rows);
     assert!(store.signing_keys(&app).await.unwrap() == [key]);
+}
+
+#[tokio::test]
+async fn a_closed_store_has_closed_its_file_and_says_so() {
+    let (folder, app) = (Folder::new(), AppId::default());
+    let (store, row) = (folder.open(), session());
+    let kept = store.clone();
+    let sent = send(store.insert_session(&app, row.clone()));
+    store.close();
+    assert!(!folder.file("-wal").exists(), "the last connection clears the log away");
+    sent.await.unwrap();
+    let read = kept.get_session(&app, &row.handle).await.unwrap_err();
+    let write = kept.insert_session(&app, session()).await.unwrap_err();
+    for error in [read, write] {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(error.to_string().contains("closed"), "{error}");
+    }
+    kept.close();
+    assert!(folder.open().get_session(&app, &row.handle).await.unwrap() == Some(row));
 }
 
 #[test]

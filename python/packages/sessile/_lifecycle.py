@@ -1,0 +1,43 @@
+"""What a process owes its open stores: to close them before it forks, and when it ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from typing import Protocol
+
+
+class Closable(Protocol):
+    """Something with an open store."""
+
+    def close(self) -> None:
+        """Closes the store for good."""
+
+    def prepare_fork(self) -> None:
+        """Closes the file until it is needed again."""
+
+
+_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def watch(closable: Closable) -> None:
+    """Has it closed when that is due. It may end earlier."""
+    _open.add(closable)
+
+
+def _close_all() -> None:
+    # Before the interpreter ends, so that no thread of ours asks for it afterwards.
+    for closable in list(_open):
+        closable.close()
+
+
+def _prepare_fork() -> None:
+    # SQLite cannot be used on both sides of a fork.
+    for closable in list(_open):
+        closable.prepare_fork()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_prepare_fork)

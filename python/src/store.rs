@@ -1,0 +1,105 @@
+//! The stores that Python can open, with every call counted.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use sessile::{
+    AppId, SessionHandle, TenantScope,
+    clock::Timestamp,
+    memory::MemoryStore,
+    rotation::Rotation,
+    sqlite::SqliteStore,
+    store::{
+        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
+        SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
+    },
+};
+
+/// A file, or memory.
+#[derive(Debug)]
+pub(crate) struct OpenStore {
+    place: Place,
+    calls: Calls,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(SqliteStore),
+    Memory(MemoryStore),
+}
+
+impl OpenStore {
+    pub(crate) fn in_file(store: SqliteStore) -> Self {
+        Self { place: Place::File(store), calls: Calls::default() }
+    }
+
+    pub(crate) fn in_memory() -> Self {
+        Self { place: Place::Memory(MemoryStore::new()), calls: Calls::default() }
+    }
+
+    /// Closes the file; memory has nothing to close.
+    pub(crate) fn close(&self) {
+        if let Place::File(store) = &self.place {
+            store.close();
+        }
+    }
+}
+
+macro_rules! counted {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[derive(Debug, Default)]
+        struct Calls { $($name: AtomicU64,)* }
+
+        impl OpenStore {
+            /// How often each intent was asked of the store, by its name.
+            pub(crate) fn calls(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.calls.$name.load(Ordering::Relaxed)),)*]
+            }
+
+            /// Begins to count anew.
+            pub(crate) fn forget_calls(&self) {
+                $(self.calls.$name.store(0, Ordering::Relaxed);)*
+            }
+        }
+
+        impl Store for OpenStore {
+            $(fn $name(&self, $($argument: $type),*)
+                -> impl Future<Output = Result<$answer, StoreError>> + Send {
+                self.calls.$name.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    match &self.place {
+                        Place::File(store) => store.$name($($argument),*).await,
+                        Place::Memory(store) => store.$name($($argument),*).await,
+                    }
+                }
+            })*
+        }
+    };
+}
+
+counted! {
+    insert_session(app: &AppId, session: SessionRecord) -> ();
+    insert_session_within(app: &AppId, session: SessionRecord, limit: SessionLimit, now: Timestamp)
+        -> LimitedInsertion;
+    get_session(app: &AppId, handle: &SessionHandle) -> Option<SessionRecord>;
+    rotate_session(app: &AppId, handle: &SessionHandle, rotation: Rotation)
+        -> Option<SessionRecord>;
+    replace_session_data(app: &AppId, handle: &SessionHandle, data: String,
+        expected: Option<DataVersion>, now: Timestamp) -> DataReplacement;
+    replace_jwt_payload(app: &AppId, handle: &SessionHandle, payload: String, now: Timestamp)
+        -> Option<SessionRecord>;
+    remove_sessions(app: &AppId, handles: &[SessionHandle]) -> Vec<RemovedSession>;
+    remove_sessions_of_user(app: &AppId, user: &str, tenants: &TenantScope,
+        except: Option<&SessionHandle>) -> Vec<SessionHandle>;
+    remove_sessions_created_before(app: &AppId, before: Timestamp, limit: usize)
+        -> Vec<RemovedSession>;
+    sessions_of_user(app: &AppId, user: &str, tenants: &TenantScope, now: Timestamp)
+        -> Vec<SessionRecord>;
+    signing_keys(app: &AppId) -> Vec<StoredSigningKey>;
+    add_signing_key(app: &AppId, key: StoredSigningKey, newest: Option<&str>)
+        -> Vec<StoredSigningKey>;
+    secret(app: &AppId, name: &str, candidate: String) -> String;
+    sweep(app: &AppId, sweep: Sweep) -> Swept;
+}
