@@ -5,13 +5,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 use sessile_core::store::{StoreError, StoreErrorKind};
 
 use crate::{
     failure::{Failure, Task},
-    request::{Request, Threads},
+    request::{Queue, Threads},
 };
 
 /// The way to the threads that read. They end when it is dropped.
@@ -24,7 +23,7 @@ impl Readers {
     pub(crate) fn start(
         connections: impl IntoIterator<Item = Connection>,
     ) -> Result<Self, StoreError> {
-        let (requests, queue) = crossbeam_channel::unbounded();
+        let (requests, queue) = Queue::new();
         let threads = connections
             .into_iter()
             .map(|connection| {
@@ -50,8 +49,8 @@ impl Readers {
     }
 }
 
-fn answer_all(connection: &Connection, queue: &Receiver<Box<dyn Request>>) {
-    for mut request in queue {
+fn answer_all(connection: &Connection, queue: &Queue) {
+    while let Some(mut request) = queue.next() {
         if request.is_abandoned() {
             continue;
         }

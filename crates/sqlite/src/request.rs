@@ -1,11 +1,15 @@
 //! Requests on their way to a thread that has a connection, and the answers on their way back.
 
 use std::{
-    sync::{Mutex, PoisonError, RwLock},
+    iter,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
 };
 
-use crossbeam_channel::Sender;
+use async_channel::{Receiver, Sender};
 use futures_channel::oneshot;
 use rusqlite::Connection;
 use sessile_core::store::StoreError;
@@ -61,16 +65,50 @@ where
     }
 }
 
+/// What was sent to a thread, or to several that share it. A thread that waits sleeps at once: the
+/// next request may be long in coming, and the disk takes longer than to wake up.
+#[derive(Clone)]
+pub(crate) struct Queue(Receiver<Box<dyn Request>>);
+
+impl Queue {
+    /// A queue, and the way into it.
+    pub(crate) fn new() -> (Sender<Box<dyn Request>>, Self) {
+        let (requests, queue) = async_channel::unbounded();
+        (requests, Self(queue))
+    }
+
+    /// The next request; waits for it. `None` when there will be none.
+    pub(crate) fn next(&self) -> Option<Box<dyn Request>> {
+        self.0.recv_blocking().ok()
+    }
+
+    /// The requests that are there, without waiting.
+    pub(crate) fn present(&self) -> impl Iterator<Item = Box<dyn Request>> {
+        iter::from_fn(|| self.0.try_recv().ok())
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // Nobody would answer what is left, and the last to go tells the callers by dropping it.
+        if self.0.receiver_count() == 1 {
+            self.0.close();
+            self.present().for_each(drop);
+        }
+    }
+}
+
 /// The way to threads that each have a connection. They finish what was sent to them and end when
 /// this is closed or dropped.
 pub(crate) struct Threads {
-    requests: RwLock<Option<Sender<Box<dyn Request>>>>,
+    requests: Sender<Box<dyn Request>>,
+    is_closed: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Threads {
     pub(crate) fn new(requests: Sender<Box<dyn Request>>, threads: Vec<JoinHandle<()>>) -> Self {
-        Self { requests: RwLock::new(Some(requests)), threads: Mutex::new(threads) }
+        Self { requests, is_closed: AtomicBool::new(false), threads: Mutex::new(threads) }
     }
 
     /// Has `work` done by one of the threads, and waits for its answer.
@@ -86,15 +124,16 @@ impl Threads {
     }
 
     fn send(&self, job: Box<dyn Request>, task: Task) -> Result<(), StoreError> {
-        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
-        let requests = requests.as_ref().ok_or_else(|| task.closed())?;
-        // A thread that is gone has dropped its end of the channel, and all requests in it.
-        requests.send(job).map_err(|_| task.interrupted())
+        self.requests.try_send(job).map_err(|_| {
+            // Otherwise the threads are gone.
+            if self.is_closed.load(Ordering::Acquire) { task.closed() } else { task.interrupted() }
+        })
     }
 
     /// Ends the threads once they have done what was sent to them, and waits for that.
     pub(crate) fn close(&self) {
-        drop(self.requests.write().unwrap_or_else(PoisonError::into_inner).take());
+        self.is_closed.store(true, Ordering::Release);
+        self.requests.close();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // One that panicked has ended as well, and has said so.

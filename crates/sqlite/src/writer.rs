@@ -9,14 +9,13 @@ use std::{
     },
 };
 
-use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 use sessile_core::store::StoreError;
 
 use crate::{
     failure::{Failure, Task},
     reader::spawn,
-    request::{Request, Threads},
+    request::{Queue, Request, Threads},
 };
 
 /// The most requests in one transaction, so that the first of a burst is not answered too late.
@@ -47,7 +46,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the thread.
     pub(crate) fn start(connection: Connection) -> Result<Self, StoreError> {
-        let (requests, queue) = crossbeam_channel::unbounded();
+        let (requests, queue) = Queue::new();
         let counters = Arc::<Counters>::default();
         let counted = Arc::clone(&counters);
         let work = move || commit_all(&connection, &queue, &counted);
@@ -77,11 +76,11 @@ impl Writer {
     }
 }
 
-fn commit_all(connection: &Connection, queue: &Receiver<Box<dyn Request>>, counters: &Counters) {
-    while let Ok(first) = queue.recv() {
+fn commit_all(connection: &Connection, queue: &Queue, counters: &Counters) {
+    while let Some(first) = queue.next() {
         // What has queued up while the last batch was committed, and no waiting for more. A write
         // whose caller went away is done too: a client that logs out need not stay to see it.
-        let batch = iter::once(first).chain(queue.try_iter().take(LARGEST_BATCH - 1)).collect();
+        let batch = iter::once(first).chain(queue.present().take(LARGEST_BATCH - 1)).collect();
         // The batch is dropped in the panic, which tells its callers.
         let finished = catch_unwind(AssertUnwindSafe(|| commit(connection, batch, counters)));
         if finished.is_err() {
