@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, params};
 use sessile::{
-    IssuedSession, NewSession, SessionHandle, SessionService, Sessions,
+    IssuedSession, NewSession, SessionHandle, SessionService, Sessions, TenantScope,
     clock::{ManualClock, Timestamp},
     sqlite::{Durability, SqliteStore},
     to_json_object,
@@ -146,9 +146,27 @@ impl Caller {
         self.handles[self.random.usize(..self.handles.len())].clone()
     }
 
+    fn user_id(&mut self) -> String {
+        format!("user-{:07}", self.random.usize(..self.handles.len()))
+    }
+
     async fn read(mut self) -> anyhow::Result<Self> {
         let handle = self.handle();
         self.sessions.get_session_data(&handle).await?;
+        Ok(self)
+    }
+
+    async fn list(mut self) -> anyhow::Result<Self> {
+        let user_id = self.user_id();
+        self.sessions.get_sessions_of_user(&user_id, &TenantScope::All).await?;
+        Ok(self)
+    }
+
+    async fn create_and_revoke(mut self) -> anyhow::Result<Self> {
+        let new =
+            NewSession::new(self.user_id()).jwt_payload(jwt_payload()).session_data(session_data());
+        let created = self.sessions.create_session(new).await?;
+        self.sessions.revoke_session(created.session.handle()).await?;
         Ok(self)
     }
 
@@ -162,8 +180,16 @@ impl Caller {
 }
 
 /// What is measured: what it is called, and the number of clients.
-const CALLS: [(&str, usize); 5] =
-    [("read data", 1), ("update data", 1), ("refresh", 1), ("update data", 64), ("refresh", 64)];
+const CALLS: [(&str, usize); 8] = [
+    ("read data", 1),
+    ("list of a user", 1),
+    ("update data", 1),
+    ("create and revoke", 1),
+    ("refresh", 1),
+    ("update data", 64),
+    ("create and revoke", 64),
+    ("refresh", 64),
+];
 
 pub(crate) fn measure(effort: Effort, folder: &Path, million: bool) -> anyhow::Result<()> {
     let sizes: &[usize] = if million { &[SMALL, LARGE] } else { &[SMALL] };
@@ -206,7 +232,11 @@ fn measure_call(
             let mut callers = database.callers(clients as u64)?;
             Ok(match call {
                 "read data" => Box::new(move |count| callers.call(count, Caller::read)),
+                "list of a user" => Box::new(move |count| callers.call(count, Caller::list)),
                 "update data" => Box::new(move |count| callers.call(count, Caller::update)),
+                "create and revoke" => {
+                    Box::new(move |count| callers.call(count, Caller::create_and_revoke))
+                }
                 _ => {
                     let issued = database.issued[usize::from(clients == 1)].clone();
                     let mut refreshing = refreshing::clients(&database.sessions, issued, clients)?;

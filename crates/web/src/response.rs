@@ -1,9 +1,6 @@
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -44,9 +41,8 @@ pub struct ResponseChanges(Arc<Shared>);
 struct Shared {
     config: Arc<WebConfig>,
     secure: bool,
-    /// Whether there is anything to be written: most answers change nothing.
-    is_changed: AtomicBool,
-    pending: Mutex<Pending>,
+    /// Made with the first change: most answers have none.
+    pending: OnceLock<Box<Mutex<Pending>>>,
 }
 
 #[derive(Default)]
@@ -74,19 +70,13 @@ impl ResponseChanges {
         Self(Arc::new(Shared {
             config: Arc::clone(config),
             secure: is_https(head, config),
-            is_changed: AtomicBool::new(false),
-            pending: Mutex::default(),
+            pending: OnceLock::new(),
         }))
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The changes, of which there will be one.
     fn change(&self) -> MutexGuard<'_, Pending> {
-        self.0.is_changed.store(true, Ordering::Release);
-        self.pending()
+        self.0.pending.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the client a new pair of tokens.
@@ -172,11 +162,9 @@ impl ResponseChanges {
 
     /// Writes the changes into the headers of the answer.
     pub fn write_to(&self, headers: &mut HeaderMap) {
-        let Shared { config, secure, is_changed, .. } = &*self.0;
-        if !is_changed.load(Ordering::Acquire) {
-            return;
-        }
-        let mut pending = self.pending();
+        let Shared { config, secure, pending } = &*self.0;
+        let Some(pending) = pending.get() else { return };
+        let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
         let Pending {
             cookies,
             headers: in_headers,

@@ -5,6 +5,7 @@ use std::{
 };
 
 use quick_cache::{Equivalent, Weighter, sync::Cache};
+use zeroize::Zeroizing;
 
 use crate::{clock::Timestamp, session::SignedToken};
 
@@ -21,21 +22,17 @@ struct Verified {
     key_retires_at: Timestamp,
 }
 
+/// The text is a copy, right behind the entry: a look-up meets its memory cold, and every pointer on
+/// the way costs as much as all the rest.
 struct Key {
     generation: u64,
-    token: Arc<SignedToken>,
-}
-
-impl Key {
-    fn text(&self) -> &str {
-        self.token.text.expose()
-    }
+    text: Zeroizing<Box<str>>,
 }
 
 #[derive(Clone, Copy)]
 struct KeyReference<'a> {
     generation: u64,
-    token: &'a str,
+    text: &'a str,
 }
 
 #[derive(Clone)]
@@ -50,19 +47,19 @@ const SIGNATURE_END: usize = 32;
 impl Weighter<Key, Verified> for Weight {
     fn weight(&self, key: &Key, _: &Verified) -> u64 {
         // The parsed claims take about twice what they take as text.
-        (key.text().len() * 3 + ENTRY_OVERHEAD) as u64
+        (key.text.len() * 4 + ENTRY_OVERHEAD) as u64
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        KeyReference { generation: self.generation, token: self.text() }.hash(state);
+        KeyReference { generation: self.generation, text: &self.text }.hash(state);
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.generation == other.generation && self.text() == other.text()
+        self.generation == other.generation && *self.text == *other.text
     }
 }
 
@@ -72,8 +69,8 @@ impl Hash for KeyReference<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // All that is remembered has a good signature, so nobody can choose many tokens with one
         // end; the comparison is by all bytes.
-        let token = self.token.as_bytes();
-        let end = &token[token.len().saturating_sub(SIGNATURE_END)..];
+        let text = self.text.as_bytes();
+        let end = &text[text.len().saturating_sub(SIGNATURE_END)..];
         state.write_u64(self.generation);
         state.write(end);
     }
@@ -81,24 +78,24 @@ impl Hash for KeyReference<'_> {
 
 impl Equivalent<Key> for KeyReference<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        self.generation == key.generation && self.token == key.text()
+        self.generation == key.generation && self.text == &**key.text
     }
 }
 
 impl VerifiedCache {
     /// A cache that takes about `memory` bytes; none at 0.
     pub(crate) fn new(memory: usize) -> Self {
-        let entries = memory / (1024 * 3);
+        let entries = memory / (1024 * 4);
         Self((entries > 0).then(|| Cache::with_weighter(entries, memory as u64, Weight)))
     }
 
     pub(crate) fn get(
         &self,
         generation: u64,
-        token: &str,
+        text: &str,
         now: Timestamp,
     ) -> Option<Arc<SignedToken>> {
-        let known = self.0.as_ref()?.get(&KeyReference { generation, token })?;
+        let known = self.0.as_ref()?.get(&KeyReference { generation, text })?;
         (now <= known.key_retires_at).then_some(known.token)
     }
 
@@ -109,7 +106,8 @@ impl VerifiedCache {
         key_retires_at: Timestamp,
     ) {
         if let Some(cache) = &self.0 {
-            let key = Key { generation, token: Arc::clone(&token) };
+            let text = Zeroizing::new(Box::from(token.text.expose()));
+            let key = Key { generation, text };
             cache.insert(key, Verified { token, key_retires_at });
         }
     }
