@@ -96,6 +96,7 @@ async fn planted_cookies_do_not_hide_the_good_one() {
         (0..number).map(|index| format!("{name}={}; ", token(index))).collect()
     };
     let most = COOKIES_OF_A_BROWSER - 1;
+    server.keep_secret(&"A".repeat(86));
     let cookies = format!("{}sAccessToken={good}", planted("sAccessToken", most));
     let answer = server.request("GET", "/me", &[host(), line("cookie", cookies)]).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "alice"));

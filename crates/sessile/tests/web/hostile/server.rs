@@ -162,6 +162,8 @@ impl Server {
         let store = SqliteStore::open(folder.path().join("sessions.db")).unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(NOW)));
         let sessions = Sessions::builder(store).policy(policy).clock(clock).build().await.unwrap();
+        let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(logged.contains("new signing key"), "the log is recorded");
         let web = WebSessions::new(sessions.clone(), config).unwrap();
         let router = Router::new()
             .route("/login", post(login))
