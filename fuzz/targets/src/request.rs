@@ -13,8 +13,8 @@ use sessile_core::{
     store::{SessionRecord, Store as _},
 };
 use sessile_web::{
-    AntiCsrfMode, RequestHead, Requirements, ResponseChanges, Transfer, WebConfig, WebError,
-    WebSessions,
+    AntiCsrfMode, BrowserContract, RequestHead, Requirements, ResponseChanges, Transfer, WebConfig,
+    WebError, WebSessions,
 };
 
 use crate::{
@@ -45,7 +45,7 @@ const MODES: [AntiCsrfMode; 4] = [
 ];
 
 impl Requests {
-    /// Two sessions of alice, and every configuration of anti-CSRF mode and transfer.
+    /// Two sessions of alice, and every configuration of contract, anti-CSRF mode and transfer.
     pub fn new() -> Self {
         let is_changed = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&is_changed);
@@ -63,12 +63,14 @@ impl Requests {
         is_changed.store(false, Ordering::Relaxed);
         let rows =
             answer(engine.store().sessions_of_user(&app(), "alice", &TenantScope::All, START));
-        let configured = (0..16)
+        let configured = (0..32)
             .filter_map(|bits: usize| {
                 let config = WebConfig {
                     anti_csrf: MODES[bits % 4],
                     default_transfer: [Transfer::Cookie, Transfer::Header][bits / 4 % 2],
-                    refresh_in_place: bits / 8 == 1,
+                    refresh_in_place: bits / 8 % 2 == 1,
+                    contract: [BrowserContract::Current, BrowserContract::IdRefreshToken]
+                        [bits / 16],
                     trusted_origins: vec!["https://www.example.com".to_owned()],
                     ..WebConfig::default()
                 };
@@ -136,6 +138,7 @@ fn samples(issued: &[IssuedSession; 2]) -> Vec<Vec<u8>> {
     let own = "origin: https://app.example.com";
     [
         format!("\x00GET /me\n{host}\n{cookies}"),
+        format!("\x14POST /session/refresh\n{host}\n{cookies}; sIdRefreshToken=x\n{guarded}"),
         format!("\x01POST /me\n{host}\n{cookies}\n{guarded}\n{own}"),
         format!("\x02POST /session/refresh\n{host}\n{cookies}\n{guarded}"),
         format!("\x03POST /session/refresh\n{host}\nauthorization: Bearer {refresh}\nst-auth-mode: header"),
@@ -169,11 +172,11 @@ fn parse(lines: &[u8]) -> (Method, Uri, HeaderMap) {
 /// Nothing is set but our own cookies and headers, each of which can be read.
 fn check_answer(headers: &HeaderMap) {
     let lines: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
-    assert!(lines.len() <= 80, "{} cookies", lines.len());
+    assert!(lines.len() <= 120, "{} cookies", lines.len());
     for line in lines {
         let line = line.to_str().expect("a cookie is text");
         let (name, _) = line.split_once('=').unwrap();
-        assert!(["sAccessToken", "sRefreshToken"].contains(&name), "{name}");
+        assert!(["sAccessToken", "sRefreshToken", "sIdRefreshToken"].contains(&name), "{name}");
         let known = ["HttpOnly", "Secure", "SameSite=Lax", "Path=/", "Path=/session/refresh"];
         for attribute in line.split("; ").skip(1) {
             let is_known = known.contains(&attribute)
@@ -190,6 +193,7 @@ fn check_answer(headers: &HeaderMap) {
     let known = [
         "set-cookie",
         "front-token",
+        "id-refresh-token",
         "anti-csrf",
         "st-access-token",
         "st-refresh-token",
