@@ -1,6 +1,7 @@
 //! An application behind a socket, whose log and whose panics are recorded.
 
 use std::{
+    cell::RefCell,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, Once, PoisonError},
@@ -26,7 +27,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use tracing_subscriber::{filter::LevelFilter, util::SubscriberInitExt as _};
+use tracing_subscriber::filter::LevelFilter;
 
 /// When everything happens.
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -75,12 +76,33 @@ fn record_panics() {
     });
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged on this thread, which serves the requests too.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Records the log from now on. It is one for the whole process: of subscribers for one thread
+/// each, a first event on a thread without one would silence it for all.
+fn record_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(|| Log)
+            .init();
+    });
+}
+
+fn take_log() -> String {
+    String::from_utf8_lossy(&LOG.take()).into_owned()
+}
+
+struct Log;
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
+        LOG.with_borrow_mut(|log| log.extend(bytes));
         Ok(bytes.len())
     }
 
@@ -93,11 +115,9 @@ impl io::Write for Log {
 pub(crate) struct Server {
     pub(crate) sessions: Sessions<SqliteStore>,
     address: SocketAddr,
-    log: Log,
     /// Texts that must be seen nowhere but in the headers of answers.
     secrets: Mutex<Vec<String>>,
     panics_before: usize,
-    _logging: tracing::subscriber::DefaultGuard,
     _folder: TempDir,
 }
 
@@ -149,21 +169,13 @@ async fn data(session: Session) -> Result<Json<Value>, SessionRejection> {
 impl Server {
     pub(crate) async fn start(policy: Policy, config: WebConfig) -> Self {
         record_panics();
-        let log = Log::default();
-        let writer = log.clone();
-        let logging = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish()
-            .set_default();
+        record_log();
         let folder = tempfile::tempdir().unwrap();
         // Without a wrapping key, so that the test can sign.
         let store = SqliteStore::open(folder.path().join("sessions.db")).unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(NOW)));
         let sessions = Sessions::builder(store).policy(policy).clock(clock).build().await.unwrap();
-        let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert!(logged.contains("new signing key"), "the log is recorded");
+        assert!(take_log().contains("new signing key"), "the log is recorded");
         let web = WebSessions::new(sessions.clone(), config).unwrap();
         let router = Router::new()
             .route("/login", post(login))
@@ -178,10 +190,8 @@ impl Server {
         Self {
             sessions,
             address,
-            log,
             secrets: Mutex::default(),
             panics_before: panics(),
-            _logging: logging,
             _folder: folder,
         }
     }
@@ -246,8 +256,7 @@ impl Server {
     }
 
     fn check_nothing_is_told(&self, answer: &RawAnswer) {
-        let log = std::mem::take(&mut *self.log.0.lock().unwrap());
-        let log = String::from_utf8_lossy(&log);
+        let log = take_log();
         for secret in &*self.secrets.lock().unwrap() {
             assert!(!answer.body.contains(secret.as_str()), "in the body: {}", answer.body);
             assert!(!log.contains(secret.as_str()), "in the log: {log}");

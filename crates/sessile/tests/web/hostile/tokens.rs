@@ -150,7 +150,7 @@ async fn hostile_refresh_tokens_are_refused_and_touch_no_session() {
         for token in hostile_refresh_tokens(&first, &second) {
             server.keep_secret(&token);
             let cookie = line("cookie", format!("sRefreshToken={token}"));
-            let twice = line("cookie", format!("sRefreshToken={token}; sRefreshToken={token}x"));
+            let twice = line("cookie", format!("sRefreshToken={token}; sRefreshToken={token}~"));
             let bearer = line("authorization", format!("Bearer {token}"));
             for carrier in [cookie, twice, bearer] {
                 let lines = [guard.as_slice(), &[carrier]].concat();
