@@ -43,13 +43,23 @@ fn kind_of(value: &Value) -> &'static str {
 /// How deep a reader of JSON follows objects and lists in each other, the outermost included.
 const MAXIMUM_DEPTH: usize = 127;
 
-/// The text that a store keeps for `object`.
-pub(crate) fn object_to_text(object: &JsonObject) -> Result<String, GeneralError> {
+/// The text that a store keeps for session data.
+pub(crate) fn data_to_text(data: &JsonObject) -> Result<String, GeneralError> {
+    object_to_text(data, MAXIMUM_DEPTH)
+}
+
+/// The text that a store keeps for a payload.
+pub(crate) fn payload_to_text(payload: &JsonObject) -> Result<String, GeneralError> {
+    // V2 tokens and front tokens put it into one object more.
+    object_to_text(payload, MAXIMUM_DEPTH - 1)
+}
+
+fn object_to_text(object: &JsonObject, depth: usize) -> Result<String, GeneralError> {
     // Deeper text could be written, and then never be read again.
-    if object.values().all(|value| is_at_most(MAXIMUM_DEPTH - 1, value)) {
+    if object.values().all(|value| is_at_most(depth - 1, value)) {
         serde_json::to_string(object).map_err(GeneralError::Serialise)
     } else {
-        let problem = format!("it is nested more than {MAXIMUM_DEPTH} levels deep");
+        let problem = format!("it is nested more than {depth} levels deep");
         Err(GeneralError::Serialise(serde::ser::Error::custom(problem)))
     }
 }
@@ -65,7 +75,7 @@ fn is_at_most(depth: usize, value: &Value) -> bool {
     }
 }
 
-/// Reads back what [`object_to_text`] wrote, or another program did.
+/// Reads back what was written for a store, or another program wrote.
 pub(crate) fn object_from_text(text: &str) -> Result<JsonObject, GeneralError> {
     serde_json::from_str(text).map_err(|source| GeneralError::CorruptRow {
         what: "its payload or data is not a JSON object",

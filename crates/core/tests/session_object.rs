@@ -13,9 +13,9 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sessile_core::{
-    Algorithm, AntiCsrf, DataUpdate, Error, GeneralError, IssuedSession, NewSession,
-    RefreshRequest, RegenerateRequest, SessionHandle, SessionInformation, SessionService, TenantId,
-    TenantScope, TryRefreshReason, UnauthorisedReason, VerifyRequest,
+    AccessTokenVersion, Algorithm, AntiCsrf, DataUpdate, Error, GeneralError, IssuedSession,
+    NewSession, RefreshRequest, RegenerateRequest, SessionHandle, SessionInformation,
+    SessionService, TenantId, TenantScope, TryRefreshReason, UnauthorisedReason, VerifyRequest,
     clock::Timestamp,
     policy::{Policy, Revocation},
     store::{SessionRecord, Swept},
@@ -375,22 +375,41 @@ async fn json_comes_out_as_it_went_in() {
 
 #[tokio::test]
 async fn json_that_could_not_be_read_back_is_refused_and_the_deepest_other_is_kept() {
-    let engine = Engine::with_policy(Policy { cookie_limit: None, ..short_lived() }).await;
-    let deepest = nested(127);
-    let new = NewSession::new("alice").jwt_payload(&deepest).session_data(&deepest);
+    for version in [AccessTokenVersion::V2, AccessTokenVersion::V3, AccessTokenVersion::V5] {
+        let algorithm = match version {
+            AccessTokenVersion::V2 => Algorithm::Rs256,
+            _ => Algorithm::Es256,
+        };
+        let policy = Policy {
+            cookie_limit: None,
+            access_token_version: version,
+            algorithm,
+            ..short_lived()
+        };
+        too_deep_is_refused(&Engine::with_policy(policy).await).await;
+    }
+}
+
+async fn too_deep_is_refused(engine: &Engine) {
+    // Tokens of V2 and front tokens put the payload into one object more.
+    let (deepest, deepest_payload) = (nested(127), nested(126));
+    let new = NewSession::new("alice").jwt_payload(&deepest_payload).session_data(&deepest);
     let issued = engine.create_session(new).await.unwrap();
     let handle = issued.session.handle();
     assert_eq!(&engine.get_session_data(handle).await.unwrap(), deepest.as_object().unwrap());
     let session = engine.read(access_token(&issued)).await.unwrap();
-    assert_eq!(session.jwt_payload(), deepest.as_object().unwrap());
+    assert_eq!(session.jwt_payload(), deepest_payload.as_object().unwrap());
 
-    let too_deep = object(nested(128));
+    let (too_deep, too_deep_payload) = (object(nested(128)), object(nested(127)));
     let refused = [
-        engine.create_session(NewSession::new("bob").jwt_payload(&too_deep)).await.map(drop),
+        engine
+            .create_session(NewSession::new("bob").jwt_payload(&too_deep_payload))
+            .await
+            .map(drop),
         engine.create_session(NewSession::new("bob").session_data(&too_deep)).await.map(drop),
         engine.update_session_data(handle, too_deep.clone()).await,
-        engine.update_jwt_payload(handle, too_deep.clone()).await,
-        engine.regenerate_with(access_token(&issued), nested(128)).await.map(drop),
+        engine.update_jwt_payload(handle, too_deep_payload).await,
+        engine.regenerate_with(access_token(&issued), nested(127)).await.map(drop),
         engine.modify_session_data(handle, |data| *data = too_deep.clone()).await.map(drop),
     ];
     for refused in refused {

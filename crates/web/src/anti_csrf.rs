@@ -99,7 +99,7 @@ mod tests {
             ..WebConfig::default()
         };
         let host = ("host", "app.example.com");
-        let cases: [(bool, &[(&'static str, &'static str)]); 19] = [
+        let cases: [(bool, &[(&'static str, &'static str)]); 21] = [
             (true, &[host, ("sec-fetch-site", "same-origin")]),
             (true, &[host, ("sec-fetch-site", "none")]),
             (false, &[host, ("sec-fetch-site", "same-site")]),
@@ -120,6 +120,8 @@ mod tests {
             (false, &[host, ("origin", "https://app.example.com:8443")]),
             (false, &[host, ("origin", "https://app.example.com.evil.org")]),
             (false, &[host, ("origin", "null")]),
+            (false, &[host, ("origin", "://app.example.com")]),
+            (false, &[host, ("origin", "ftp://app.example.com")]),
             (false, &[host, ("origin", "\u{ff}")]),
             (true, &[host, ("referer", "https://app.example.com/page?x")]),
             (false, &[host, ("referer", "https://evil.org/app.example.com")]),

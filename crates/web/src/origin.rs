@@ -46,7 +46,7 @@ pub(crate) fn is_own_origin(origin: &str, head: &RequestHead<'_>, config: &WebCo
         Some(public) => origin == public,
         // Without a setting the scheme is not known for sure; the host must be ours.
         None => match (origin.split_once("://"), host(head)) {
-            (Some((_, origin_host)), Some(host)) => {
+            (Some(("http" | "https", origin_host)), Some(host)) => {
                 without_default_port(origin_host).eq_ignore_ascii_case(without_default_port(host))
             }
             _ => false,

@@ -15,9 +15,10 @@ use crate::{
     cookies::{ID_REFRESH_TOKEN_COOKIE, REFRESH_TOKEN_COOKIE},
 };
 
-/// How many different values of one cookie are looked at. A browser holds a few, from several
-/// scopes; each costs a signature or a key derivation, and one request must not buy thousands.
-const MOST_VALUES: usize = 32;
+/// How many different values of one cookie are looked at: as many cookies as Chromium and Firefox
+/// keep for a site, so that nothing that a sibling domain plants can hide the real one. Each may
+/// cost a signature or a key derivation, and one request must not buy thousands.
+const MOST_VALUES: usize = 180;
 
 const AUTH_MODE: HeaderName = HeaderName::from_static("st-auth-mode");
 
@@ -182,7 +183,7 @@ mod tests {
         let line: String = (0..5000).map(|index| format!("sAccessToken={index};")).collect();
         let (values, count) = access_cookies(&[line.as_bytes()]);
         assert_eq!((values.len(), count), (MOST_VALUES, 5000));
-        assert_eq!(values[MOST_VALUES - 1], "31");
+        assert_eq!(values[MOST_VALUES - 1], "179");
     }
 
     #[test]

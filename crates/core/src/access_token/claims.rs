@@ -64,7 +64,8 @@ struct Claims<'a> {
 }
 
 impl AccessToken {
-    fn claims_text(&self) -> Result<Vec<u8>, GeneralError> {
+    /// The claims as they are signed.
+    pub(crate) fn claims_text(&self) -> Result<Vec<u8>, GeneralError> {
         if self.version == AccessTokenVersion::V2 {
             return legacy::claims_text(self);
         }

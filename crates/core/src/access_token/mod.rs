@@ -9,6 +9,8 @@ mod verified_cache;
 mod version;
 
 pub(crate) use claims::{AccessToken, check_payload};
+#[cfg(feature = "fuzzing")]
+pub(crate) use read::parse_claims;
 pub(crate) use read::{MAXIMUM_LENGTH, ReadError, read};
 pub(crate) use verified_cache::VerifiedCache;
 pub use version::AccessTokenVersion;

@@ -2,7 +2,7 @@ use super::Sessions;
 use crate::{
     error::{Error, GeneralError, UnauthorisedReason},
     identifier::SessionHandle,
-    json::{JsonObject, object_from_text, object_to_text},
+    json::{JsonObject, data_to_text, object_from_text},
     store::{DataReplacement, DataVersion, Store},
 };
 
@@ -56,7 +56,7 @@ impl<S: Store> Sessions<S> {
         session_data: &JsonObject,
         version: DataVersion,
     ) -> Result<DataUpdate, Error> {
-        let text = object_to_text(session_data)?;
+        let text = data_to_text(session_data)?;
         let (store, now) = (self.store(), self.engine.now());
         match store.replace_session_data(self.app(), handle, text, Some(version), now).await? {
             DataReplacement::Replaced => Ok(DataUpdate::Updated),

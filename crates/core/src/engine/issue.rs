@@ -7,7 +7,7 @@ use crate::{
     access_token::{ACCESS_TOKEN_COOKIE, AccessToken, MAXIMUM_LENGTH, check_payload},
     clock::Timestamp,
     error::{Error, GeneralError, UnauthorisedReason},
-    json::{JsonObject, object_from_text, object_to_text},
+    json::{JsonObject, object_from_text, payload_to_text},
     keys::{JsonWebKeySet, SigningKey},
     policy::SigningKeyKind,
     random::{RandomError, random_bytes},
@@ -103,7 +103,7 @@ impl<S: Store> Engine<S> {
                 check_payload(old.version, &payload)?;
                 new.jwt_payload = payload;
                 self.check_size_for_every_key(&new)?;
-                let text = object_to_text(&new.jwt_payload)?;
+                let text = payload_to_text(&new.jwt_payload)?;
                 self.store().replace_jwt_payload(&self.app, &old.handle, text, now).await?
             }
             None => {

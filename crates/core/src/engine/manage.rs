@@ -6,7 +6,7 @@ use crate::{
     error::{Error, UnauthorisedReason},
     event::{EventKind, RevocationReason},
     identifier::{SessionHandle, TenantScope},
-    json::{JsonObject, object_from_text, object_to_text},
+    json::{JsonObject, data_to_text, object_from_text, payload_to_text},
     session::SessionInformation,
     store::{DataReplacement, SessionRecord, Store},
 };
@@ -38,7 +38,7 @@ impl<S: Store> Engine<S> {
         handle: &SessionHandle,
         session_data: &JsonObject,
     ) -> Result<(), Error> {
-        let text = object_to_text(session_data)?;
+        let text = data_to_text(session_data)?;
         let now = self.now();
         match self.store().replace_session_data(&self.app, handle, text, None, now).await? {
             DataReplacement::Replaced => Ok(()),
@@ -57,7 +57,7 @@ impl<S: Store> Engine<S> {
         if version != AccessTokenVersion::V2 {
             check_payload(version, &jwt_payload)?;
         }
-        let text = object_to_text(&jwt_payload)?;
+        let text = payload_to_text(&jwt_payload)?;
         // Only a payload that might not fit is worth a second store call to measure.
         if text.len() + MOST_BESIDE_PAYLOAD > self.cookie_limit() / 4 * 3 {
             let row = self.require_session(handle).await?;

@@ -134,6 +134,20 @@ impl RefreshTokens {
     }
 }
 
+/// Reads what is sealed in a token of that format, and writes it again.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn rewrite_content(format: RefreshTokenFormat, content: &[u8]) -> Option<Vec<u8>> {
+    match format {
+        RefreshTokenFormat::Sessile => {
+            sessile_format::read_content(content).map(|token| sessile_format::write_content(&token))
+        }
+        RefreshTokenFormat::SuperTokens => {
+            let (token, nonce) = supertokens_format::read_content(content)?;
+            supertokens_format::write_content(&token, &nonce).ok()
+        }
+    }
+}
+
 impl std::fmt::Debug for RefreshTokens {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -187,6 +201,18 @@ mod tests {
                 let sealed = keys.seal(&token, &SystemRandom).unwrap();
                 assert_eq!(keys.open(sealed.expose()).unwrap(), token);
             }
+        }
+    }
+
+    #[test]
+    fn a_moment_is_written_in_one_way() {
+        let written = sessile_format::write_content(&token(RefreshTokenFormat::Sessile));
+        assert!(sessile_format::read_content(&written).is_some());
+        let (before, moment) = written.split_at(written.len() - 13);
+        assert_eq!(moment, b"1700000000123");
+        for other in ["+170000000012", "0170000000012", "-000000000012", "170000000012 "] {
+            let changed = [before, other.as_bytes()].concat();
+            assert!(sessile_format::read_content(&changed).is_none(), "{other}");
         }
     }
 

@@ -63,32 +63,46 @@ impl SessileFormat {
         token: &RefreshToken,
         random: &dyn RandomSource,
     ) -> Result<Secret, GeneralError> {
-        let mut fields = FieldWriter::default();
-        fields.text(token.handle.as_str());
-        fields.text(&token.user_id);
-        fields.optional(token.parent.as_ref().map(<[u8; 32]>::as_slice));
-        fields.optional(token.anti_csrf_token.as_ref().map(String::as_bytes));
-        let issued_at = token.issued_at.unwrap_or_default();
-        fields.text(&issued_at.as_millis().to_string());
-        let sealed = sealed::seal(&self.key, &self.context(), &fields.finish(), random)?;
+        let sealed = sealed::seal(&self.key, &self.context(), &write_content(token), random)?;
         Ok(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed))))
     }
 
     pub(super) fn open(&self, token: &str) -> Option<RefreshToken> {
         let sealed = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
-        let plain = sealed::open(&self.key, &self.context(), &sealed)?;
-        let mut fields = FieldReader::new(&plain);
-        let token = RefreshToken {
-            handle: SessionHandle::new(fields.text()?),
-            user_id: fields.text()?.to_owned(),
-            parent: fields.optional()?.map(<[u8; 32]>::try_from).transpose().ok()?,
-            anti_csrf_token: fields
-                .optional()?
-                .map(|bytes| String::from_utf8(bytes.to_vec()))
-                .transpose()
-                .ok()?,
-            issued_at: Some(Timestamp::from_millis(fields.text()?.parse().ok()?)),
-        };
-        fields.is_empty().then_some(token)
+        read_content(&sealed::open(&self.key, &self.context(), &sealed)?)
     }
+}
+
+/// What is sealed.
+pub(super) fn write_content(token: &RefreshToken) -> Vec<u8> {
+    let mut fields = FieldWriter::default();
+    fields.text(token.handle.as_str());
+    fields.text(&token.user_id);
+    fields.optional(token.parent.as_ref().map(<[u8; 32]>::as_slice));
+    fields.optional(token.anti_csrf_token.as_ref().map(String::as_bytes));
+    fields.text(&token.issued_at.unwrap_or_default().as_millis().to_string());
+    fields.finish()
+}
+
+/// Reads what [`write_content`] wrote.
+pub(super) fn read_content(plain: &[u8]) -> Option<RefreshToken> {
+    let mut fields = FieldReader::new(plain);
+    let token = RefreshToken {
+        handle: SessionHandle::new(fields.text()?),
+        user_id: fields.text()?.to_owned(),
+        parent: fields.optional()?.map(<[u8; 32]>::try_from).transpose().ok()?,
+        anti_csrf_token: fields
+            .optional()?
+            .map(|bytes| String::from_utf8(bytes.to_vec()))
+            .transpose()
+            .ok()?,
+        issued_at: Some(read_moment(fields.text()?)?),
+    };
+    fields.is_empty().then_some(token)
+}
+
+/// A moment, where it is written as it is here: without a plus or zeros in front.
+fn read_moment(text: &str) -> Option<Timestamp> {
+    let milliseconds: i64 = text.parse().ok()?;
+    (milliseconds.to_string() == text).then(|| Timestamp::from_millis(milliseconds))
 }

@@ -77,17 +77,8 @@ impl SuperTokensFormat {
         random: &dyn RandomSource,
     ) -> Result<Secret, GeneralError> {
         const SEALING: GeneralError = GeneralError::Cryptography("sealing");
-        let tenant = token.handle.tenant();
         let nonce = hexadecimal(&sha256(&random_bytes::<32>(random)?));
-        let content = Content {
-            session_handle: token.handle.as_str().to_owned(),
-            user_id: token.user_id.clone(),
-            parent_refresh_token_hash1: token.parent.map(|parent| hexadecimal(&parent)),
-            nonce: nonce.clone(),
-            anti_csrf_token: token.anti_csrf_token.clone(),
-            tenant_id: (tenant != Default::default()).then(|| tenant.as_str().to_owned()),
-        };
-        let mut text = serde_json::to_vec(&content).map_err(GeneralError::Serialise)?;
+        let mut text = write_content(token, &nonce)?;
         let initial: [u8; NONCE_LENGTH] = random_bytes(random)?;
         let key = self.key(&initial).ok_or(SEALING)?;
         key.seal_in_place_append_tag(
@@ -114,22 +105,40 @@ impl SuperTokensFormat {
             .key(initial)?
             .open_in_place(Nonce::assume_unique_for_key(*initial), Aad::empty(), &mut text)
             .ok()?;
-        let content: Content = serde_json::from_slice(text).ok()?;
-        if content.nonce != nonce {
-            return None;
-        }
-        let parent = match content.parent_refresh_token_hash1 {
-            Some(digits) => Some(bytes_of(&digits)?),
-            None => None,
-        };
-        Some(RefreshToken {
-            handle: SessionHandle::new(&content.session_handle),
-            user_id: content.user_id,
-            parent,
-            anti_csrf_token: content.anti_csrf_token,
-            issued_at: None,
-        })
+        let (token, sealed_nonce) = read_content(text)?;
+        (sealed_nonce == nonce).then_some(token)
     }
+}
+
+/// What is sealed: a JSON object, with the nonce that also stands outside.
+pub(super) fn write_content(token: &RefreshToken, nonce: &str) -> Result<Vec<u8>, GeneralError> {
+    let tenant = token.handle.tenant();
+    let content = Content {
+        session_handle: token.handle.as_str().to_owned(),
+        user_id: token.user_id.clone(),
+        parent_refresh_token_hash1: token.parent.map(|parent| hexadecimal(&parent)),
+        nonce: nonce.to_owned(),
+        anti_csrf_token: token.anti_csrf_token.clone(),
+        tenant_id: (tenant != Default::default()).then(|| tenant.as_str().to_owned()),
+    };
+    serde_json::to_vec(&content).map_err(GeneralError::Serialise)
+}
+
+/// Reads what [`write_content`] wrote, or SuperTokens' core did; gives the nonce beside it.
+pub(super) fn read_content(text: &[u8]) -> Option<(RefreshToken, String)> {
+    let content: Content = serde_json::from_slice(text).ok()?;
+    let parent = match content.parent_refresh_token_hash1 {
+        Some(digits) => Some(bytes_of(&digits)?),
+        None => None,
+    };
+    let token = RefreshToken {
+        handle: SessionHandle::new(&content.session_handle),
+        user_id: content.user_id,
+        parent,
+        anti_csrf_token: content.anti_csrf_token,
+        issued_at: None,
+    };
+    Some((token, content.nonce))
 }
 
 /// The 32 bytes that lower-case hexadecimal digits stand for.

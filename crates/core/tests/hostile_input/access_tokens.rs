@@ -348,6 +348,24 @@ async fn a_header_that_is_no_header_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn white_space_around_a_header_is_json_all_the_same() {
+    for kind in KINDS.into_iter().filter(|kind| kind.0 != AccessTokenVersion::V2) {
+        let target = Target::of_kind(kind).await;
+        let header = String::from_utf8(target.header()).unwrap();
+        let claims = target.claims().to_string();
+        for (header, is_json) in [
+            (format!(" {header}"), true),
+            (format!("\t\r\n{header} \n"), true),
+            (format!("\u{c}{header}"), false),
+            (format!(" [{header}]"), false),
+        ] {
+            let token = target.forge.sign(&header, claims.as_bytes());
+            assert_eq!(target.present_access_token(&token, is_json).await, is_json, "{header:?}");
+        }
+    }
+}
+
 /// The claims that a version has, and the JSON type of each: `t`ext, `o`ptional text, `i`nteger,
 /// object `m`ap; upper-case where the claim may be missing.
 fn claim_types(version: AccessTokenVersion) -> &'static [(&'static str, char)] {

@@ -9,7 +9,6 @@
 )]
 
 mod access_tokens;
-mod mutation;
 mod parsers;
 mod refresh_tokens;
 mod sealing;

@@ -13,9 +13,9 @@ use sessile_core::{
     policy::{Policy, RefreshTokenFormat},
     store::{Store, StoredSigningKey},
 };
+use sessile_mutation::Dice;
 
 use crate::{
-    mutation::Dice,
     sealing::{SessileSealer, SuperTokensSealer, fields},
     support::{Engine, app, unauthorised, wrapping_key},
     target::{FORMATS, KINDS, LEGACY_HEADER, Target},

@@ -1,11 +1,14 @@
 //! Small changes to texts, of the kinds that readers get wrong; the same ones for the same seed.
 
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
 /// Numbers that look random and are not.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 /// What readers of tokens and JSON may stumble over.
-const FRAGMENTS: [&[u8]; 44] = [
+pub const FRAGMENTS: [&[u8]; 44] = [
     b"",
     b".",
     b"..",
@@ -55,10 +58,15 @@ const FRAGMENTS: [&[u8]; 44] = [
 impl Dice {
     /// Begins from `SESSILE_FUZZ_SEED`, or always at the same place, and prints where: a failing
     /// test shows what it printed.
-    pub(crate) fn seeded() -> Self {
+    pub fn seeded() -> Self {
         let seed = std::env::var("SESSILE_FUZZ_SEED").ok().and_then(|text| text.parse().ok());
         let seed: u64 = seed.unwrap_or(0x5e55_11e5);
         println!("SESSILE_FUZZ_SEED={seed}");
+        Self::from_seed(seed)
+    }
+
+    /// Begins at the place of that number.
+    pub fn from_seed(seed: u64) -> Self {
         // Zero would stay zero.
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
@@ -71,12 +79,12 @@ impl Dice {
     }
 
     /// A number below `limit`; zero where there is none.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         self.next() as usize % limit.max(1)
     }
 
     /// One of them.
-    pub(crate) fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.below(list.len())]
     }
 
@@ -87,7 +95,7 @@ impl Dice {
     }
 
     /// `bytes` after a few changes; what is inserted is often a part of `other`.
-    pub(crate) fn mutate(&mut self, bytes: &[u8], other: &[u8]) -> Vec<u8> {
+    pub fn mutate(&mut self, bytes: &[u8], other: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for _ in 0..=self.below(3) {
             let range = self.range(bytes.len());
@@ -126,7 +134,7 @@ impl Dice {
     }
 
     /// As [`mutate`](Self::mutate), for what can only be text.
-    pub(crate) fn mutate_text(&mut self, text: &str, other: &str) -> String {
+    pub fn mutate_text(&mut self, text: &str, other: &str) -> String {
         String::from_utf8_lossy(&self.mutate(text.as_bytes(), other.as_bytes())).into_owned()
     }
 }
