@@ -108,6 +108,11 @@ fn commit(connection: &Connection, mut batch: Vec<Box<dyn Request>>, counters: &
 /// Runs the batch in one transaction. An error is one of the whole batch.
 fn apply(connection: &Connection, batch: &mut [Box<dyn Request>]) -> Result<(), Failure> {
     execute(connection, "BEGIN IMMEDIATE")?;
+    if let [alone] = batch {
+        // Its failure is the transaction's, which is rolled back.
+        alone.run(connection)?;
+        return execute(connection, "COMMIT");
+    }
     for request in batch {
         // A request that fails half-way must not leave its half in the transaction.
         execute(connection, "SAVEPOINT request")?;
@@ -232,6 +237,20 @@ mod tests {
         // The one that held the writer, these three together, and the one that read.
         let after = writer.statistics();
         assert_eq!((after.commits - before.commits, after.writes - before.writes), (3, 5));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_comes_alone_and_fails_is_undone() {
+        let (writer, _folder) = writer().await;
+        assert_eq!(send(&writer, insert(1)).await, Ok(()));
+        let failing = send(&writer, |connection| {
+            insert(2)(connection)?;
+            insert(1)(connection)
+        });
+        assert_eq!(failing.await, Err(StoreErrorKind::Other));
+        assert_eq!(numbers(&writer).await, [1]);
+        assert_eq!(send(&writer, insert(3)).await, Ok(()));
+        assert_eq!(numbers(&writer).await, [1, 3]);
     }
 
     #[tokio::test]
