@@ -15,15 +15,13 @@ pub(crate) struct Waiting {
     pub(crate) future: Py<PyAny>,
 }
 
-enum Message {
-    GoOn(Waiting),
-    Stop,
-}
+/// The way to the thread that completes futures, while there is one.
+type Messages = Arc<Mutex<Option<Sender<Waiting>>>>;
 
 /// A thread that completes futures. The store's threads only pass it a message: they never wait
 /// for the interpreter, which one busy Python thread could keep from them.
 pub(crate) struct Notifier {
-    messages: Sender<Message>,
+    messages: Messages,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -32,6 +30,7 @@ impl Notifier {
         let (messages, queue) = crossbeam_channel::unbounded();
         let name = "sessile-notifier".to_owned();
         let thread = thread::Builder::new().name(name).spawn(move || notify(&queue))?;
+        let messages = Arc::new(Mutex::new(Some(messages)));
         Ok(Self { messages, thread: Mutex::new(Some(thread)) })
     }
 
@@ -39,14 +38,14 @@ impl Notifier {
     pub(crate) fn waker(&self) -> Arc<CallWaker> {
         Arc::new(CallWaker {
             state: Mutex::new(WakerState::Running),
-            messages: self.messages.clone(),
+            messages: Arc::clone(&self.messages),
         })
     }
 
     /// Completes what can be completed, and ends the thread: after this it never asks for the
     /// interpreter, which may come to its end. Must be called without holding the interpreter.
     pub(crate) fn stop(&self) {
-        drop(self.messages.send(Message::Stop));
+        drop(self.messages.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             drop(thread.join());
@@ -54,20 +53,13 @@ impl Notifier {
     }
 }
 
-fn notify(queue: &Receiver<Message>) {
-    while let Ok(Message::GoOn(first)) = queue.recv() {
+fn notify(queue: &Receiver<Waiting>) {
+    while let Ok(first) = queue.recv() {
         // Where the interpreter is ending, nobody waits any more.
-        let goes_on = Python::try_attach(|py| {
-            complete_soon(py, first);
-            loop {
-                match queue.try_recv() {
-                    Ok(Message::GoOn(next)) => complete_soon(py, next),
-                    Ok(Message::Stop) => return false,
-                    Err(_) => return true,
-                }
-            }
+        let attached = Python::try_attach(|py| {
+            std::iter::once(first).chain(queue.try_iter()).for_each(|next| complete_soon(py, next));
         });
-        if goes_on != Some(true) {
+        if attached.is_none() {
             return;
         }
     }
@@ -106,13 +98,27 @@ enum WakerState {
 /// Wakes the event loop that waits for a call.
 pub(crate) struct CallWaker {
     state: Mutex<WakerState>,
-    messages: Sender<Message>,
+    messages: Messages,
 }
 
 impl CallWaker {
     fn replace(&self, change: impl FnOnce(WakerState) -> WakerState) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = change(std::mem::replace(&mut *state, WakerState::Running));
+    }
+
+    fn tell(&self, waiting: Waiting) {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = match &*messages {
+            Some(messages) => messages.send(waiting).err().map(|unsent| unsent.0),
+            None => Some(waiting),
+        };
+        drop(messages);
+        // The store is closed and its threads have ended, so this is a thread of Python's, in which
+        // one call lets another go on.
+        if let Some(waiting) = rest {
+            Python::try_attach(|py| complete_soon(py, waiting));
+        }
     }
 
     /// Says that the call is polled now: what woke it before is taken into account.
@@ -136,12 +142,17 @@ impl CallWaker {
 
 impl Wake for CallWaker {
     fn wake(self: Arc<Self>) {
+        let mut parked = None;
         self.replace(|state| match state {
             WakerState::Parked(waiting) => {
-                drop(self.messages.send(Message::GoOn(waiting)));
+                parked = Some(waiting);
                 WakerState::Running
             }
             _ => WakerState::Woken,
         });
+        // No lock is held while this may wait for the interpreter.
+        if let Some(waiting) = parked {
+            self.tell(waiting);
+        }
     }
 }

@@ -14,8 +14,8 @@ class Closable(Protocol):
     def close(self) -> None:
         """Closes the store for good."""
 
-    def prepare_fork(self) -> None:
-        """Closes the file until it is needed again."""
+    def prepare_fork(self) -> bool:
+        """Closes the file until it is needed again; says whether it was open."""
 
 
 _open: weakref.WeakSet[Closable] = weakref.WeakSet()
@@ -33,9 +33,11 @@ def _close_all() -> None:
 
 
 def _prepare_fork() -> None:
-    # SQLite cannot be used on both sides of a fork.
-    for closable in list(_open):
-        closable.prepare_fork()
+    # SQLite cannot be used on both sides of a fork. While one store is being closed, another
+    # thread may open one again; then they are closed once more.
+    for _ in range(10):
+        if not any([closable.prepare_fork() for closable in list(_open)]):
+            return
 
 
 atexit.register(_close_all)

@@ -37,9 +37,9 @@ class OpenEngine:
         """Finishes what was begun and closes the store. Every later call fails."""
         self.engine.close()
 
-    def prepare_fork(self) -> None:
-        """Closes the file; the next call opens it again."""
-        self.engine.prepare_fork()
+    def prepare_fork(self) -> bool:
+        """Closes the file, and says whether it was open; the next call opens it again."""
+        return self.engine.prepare_fork()
 
     def store_calls(self) -> dict[str, int]:
         """How often each function of the store was called, by its name.
