@@ -45,7 +45,7 @@ impl Shared {
     }
 
     /// What this process has; begun where there is nothing yet.
-    fn process(&self) -> Result<Arc<Process>, Failure> {
+    pub(crate) fn process(&self) -> Result<Arc<Process>, Failure> {
         let mut state = self.state();
         match &*state {
             State::Closed => return Err(Failure::Closed),

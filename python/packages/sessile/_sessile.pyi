@@ -81,7 +81,7 @@ class Exchange:
         anti_csrf_check: bool | None = None,
         check_database: bool | None = None,
         login_within: float | None = None,
-    ) -> Call[Session | None]: ...
+    ) -> Session | Call[Session | None]: ...
     def create_new_session(
         self,
         user_id: str,
