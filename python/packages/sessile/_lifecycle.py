@@ -13,9 +13,11 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Closes the store for good."""
+        ...
 
     def prepare_fork(self) -> bool:
         """Closes the file until it is needed again; says whether it was open."""
+        ...
 
 
 _open: weakref.WeakSet[Closable] = weakref.WeakSet()
