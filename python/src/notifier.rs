@@ -1,7 +1,10 @@
 //! How an event loop learns that a call can go on.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Wake,
     thread::{self, JoinHandle},
 };
@@ -20,18 +23,57 @@ type Messages = Arc<Mutex<Option<Sender<Waiting>>>>;
 
 /// A thread that completes futures. The store's threads only pass it a message: they never wait
 /// for the interpreter, which one busy Python thread could keep from them.
+#[derive(Clone)]
 pub(crate) struct Notifier {
     messages: Messages,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// Every notifier whose thread may still run, with the process that it runs in. The interpreter
+/// must not end before they have: a thread that asks for it afterwards ends the program with a
+/// signal, and one that is about to say that a call is done may ask for it once more.
+static STARTED: Mutex<Vec<(u32, Notifier)>> = Mutex::new(Vec::new());
+
+/// Whether the interpreter is about to end.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stops every notifier of this process, whoever has it. No thread of this module asks for the
+/// interpreter after that.
+#[pyfunction]
+pub(crate) fn stop_notifiers(py: Python<'_>) {
+    IS_ENDING.store(true, Ordering::SeqCst);
+    let started = std::mem::take(&mut *lock(&STARTED));
+    py.detach(|| {
+        for (process, notifier) in started {
+            if process == std::process::id() {
+                notifier.stop();
+            } else {
+                // Its thread is in the process that this one was forked from.
+                std::mem::forget(notifier);
+            }
+        }
+    });
 }
 
 impl Notifier {
-    pub(crate) fn start() -> std::io::Result<Self> {
+    /// Starts the thread; `None` where the interpreter is about to end.
+    pub(crate) fn start() -> std::io::Result<Option<Self>> {
+        let mut started = lock(&STARTED);
+        if IS_ENDING.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         let (messages, queue) = crossbeam_channel::unbounded();
         let name = "sessile-notifier".to_owned();
         let thread = thread::Builder::new().name(name).spawn(move || notify(&queue))?;
         let messages = Arc::new(Mutex::new(Some(messages)));
-        Ok(Self { messages, thread: Mutex::new(Some(thread)) })
+        let notifier = Self { messages, thread: Arc::new(Mutex::new(Some(thread))) };
+        started.retain(|(_, known)| lock(&known.thread).as_ref().is_some_and(is_running));
+        started.push((std::process::id(), notifier.clone()));
+        Ok(Some(notifier))
     }
 
     /// The waker of a new call.
@@ -45,12 +87,16 @@ impl Notifier {
     /// Completes what can be completed, and ends the thread: after this it never asks for the
     /// interpreter, which may come to its end. Must be called without holding the interpreter.
     pub(crate) fn stop(&self) {
-        drop(self.messages.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(lock(&self.messages).take());
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             drop(thread.join());
         }
     }
+}
+
+fn is_running(thread: &JoinHandle<()>) -> bool {
+    !thread.is_finished()
 }
 
 fn notify(queue: &Receiver<Waiting>) {
@@ -103,12 +149,12 @@ pub(crate) struct CallWaker {
 
 impl CallWaker {
     fn replace(&self, change: impl FnOnce(WakerState) -> WakerState) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         *state = change(std::mem::replace(&mut *state, WakerState::Running));
     }
 
     fn tell(&self, waiting: Waiting) {
-        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages = lock(&self.messages);
         let rest = match &*messages {
             Some(messages) => messages.send(waiting).err().map(|unsent| unsent.0),
             None => Some(waiting),
@@ -116,7 +162,9 @@ impl CallWaker {
         drop(messages);
         // The store is closed and its threads have ended, so this is a thread of Python's, in which
         // one call lets another go on.
-        if let Some(waiting) = rest {
+        if let Some(waiting) = rest
+            && !IS_ENDING.load(Ordering::SeqCst)
+        {
             Python::try_attach(|py| complete_soon(py, waiting));
         }
     }

@@ -48,7 +48,7 @@ pub(crate) struct Opened {
 
 impl Process {
     pub(crate) fn start() -> Result<Self, Failure> {
-        let notifier = Notifier::start().map_err(Failure::Thread)?;
+        let notifier = Notifier::start().map_err(Failure::Thread)?.ok_or(Failure::Closed)?;
         let (opened, threads) = (OnceCell::new(), Arc::default());
         Ok(Self { id: std::process::id(), notifier, opened, threads })
     }

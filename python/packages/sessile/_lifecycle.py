@@ -7,6 +7,8 @@ import os
 import weakref
 from typing import Protocol
 
+from ._sessile import stop_notifiers
+
 
 class Closable(Protocol):
     """Something with an open store."""
@@ -32,6 +34,8 @@ def _close_all() -> None:
     # Before the interpreter ends, so that no thread of ours asks for it afterwards.
     for closable in list(_open):
         closable.close()
+    # Also that of sessions that were dropped a moment ago.
+    stop_notifiers()
 
 
 def _prepare_fork() -> None:

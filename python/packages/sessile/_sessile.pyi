@@ -11,12 +11,15 @@ __all__ = [
     "ManualClock",
     "Session",
     "__version__",
+    "stop_notifiers",
 ]
 
 BROWSER_SCRIPT: Final[str]
 CORS_EXPOSED_HEADERS: Final[list[str]]
 CORS_REQUEST_HEADERS: Final[list[str]]
 __version__: Final[str]
+
+def stop_notifiers() -> None: ...
 
 _T = TypeVar("_T")
 
