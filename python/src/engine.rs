@@ -45,7 +45,7 @@ impl Shared {
     }
 
     /// What this process has; begun where there is nothing yet.
-    fn process(&self) -> Result<Arc<Process>, Failure> {
+    pub(crate) fn process(&self) -> Result<Arc<Process>, Failure> {
         let mut state = self.state();
         match &*state {
             State::Closed => return Err(Failure::Closed),
@@ -157,20 +157,22 @@ impl Engine {
         close(py, before);
     }
 
-    /// Closes the file so that the process can fork; the next call opens it again.
-    fn prepare_fork(&self, py: Python<'_>) {
+    /// Closes the file so that the process can fork, and says whether it was open; the next call
+    /// opens it again.
+    fn prepare_fork(&self, py: Python<'_>) -> bool {
         let before = {
             let mut state = self.shared.state();
             match &*state {
                 // What is in memory would be lost.
                 State::Running(_) if matches!(self.shared.settings.location, Location::Memory) => {
-                    return;
+                    return false;
                 }
                 State::Running(_) => std::mem::replace(&mut *state, State::Idle),
-                State::Idle | State::Closed => return,
+                State::Idle | State::Closed => return false,
             }
         };
         close(py, before);
+        true
     }
 
     /// How often each intent was asked of the store, by its name, since this process opened it.

@@ -129,8 +129,9 @@ fn anti_csrf_check(required: Option<bool>) -> AntiCsrfCheck {
 
 #[pymethods]
 impl Exchange {
-    /// The session of the request; `None` if it has none. `anti_csrf_check` is `None` for by
-    /// method; `check_database` is `None` for as configured; `login_within` is in seconds.
+    /// The session of the request, at once where nobody need be asked; otherwise a call that gives
+    /// it, or `None` if it has none. `anti_csrf_check` is `None` for by method; `check_database`
+    /// is `None` for as configured; `login_within` is in seconds.
     #[pyo3(signature = (anti_csrf_check=None, check_database=None, login_within=None))]
     fn authenticate(
         &self,
@@ -138,7 +139,7 @@ impl Exchange {
         anti_csrf_check: Option<bool>,
         check_database: Option<bool>,
         login_within: Option<f64>,
-    ) -> PyResult<Call> {
+    ) -> PyResult<Py<PyAny>> {
         let within: Option<PyResult<Duration>> =
             login_within.map(|value| seconds("login_within", value));
         let requirements = Requirements {
@@ -147,8 +148,16 @@ impl Exchange {
                 .map(|check| if check { Revocation::Immediate } else { Revocation::AtExpiry }),
             login_within: within.transpose()?,
         };
+        let process = self.shared.process().map_err(|failure| self.shared.error(py, failure))?;
+        if let Some(opened) = process.opened_already() {
+            let (head, response) = (self.state.head(), &self.state.response);
+            if let Some(session) = opened.web.authenticate_locally(&head, requirements, response) {
+                let session = Session::new(Arc::clone(&self.shared), process, session);
+                return Ok(session.into_pyobject(py)?.into_any().unbind());
+            }
+        }
         let (shared, state) = (Arc::clone(&self.shared), Arc::clone(&self.state));
-        self.shared.call(py, false, async move |process: Arc<Process>| {
+        let call = self.shared.call(py, false, async move |process: Arc<Process>| {
             let opened = process.opened(&shared.settings).await?;
             let head = state.head();
             let found = opened.web.authenticate(&head, requirements, &state.response).await?;
@@ -156,7 +165,8 @@ impl Exchange {
                 Some(session) => answer_session(shared, process, session),
                 None => Box::new(|py: Python<'_>| Ok(py.None())),
             })
-        })
+        })?;
+        Ok(call.into_pyobject(py)?.into_any().unbind())
     }
 
     /// Creates a session for the client, and ends the one that it had.

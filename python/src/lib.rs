@@ -2,7 +2,7 @@
 //! which the packages `sessile` and `supertokens_fastapi` are written on.
 //!
 //! What needs no store runs in the calling thread and never waits. What needs one is an awaitable
-//! [`Call`](call::Call): the store's own threads do the work, and wake the event loop.
+//! `Call`: the store's own threads do the work, and wake the event loop.
 
 #![deny(unsafe_code)]
 
@@ -28,6 +28,7 @@ fn _sessile(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<exchange::Exchange>()?;
     module.add_class::<session::Session>()?;
+    module.add_function(wrap_pyfunction!(notifier::stop_notifiers, module)?)?;
     module.add("BROWSER_SCRIPT", sessile::web::BROWSER_SCRIPT)?;
     module.add("CORS_EXPOSED_HEADERS", sessile::web::CORS_EXPOSED_HEADERS.to_vec())?;
     module.add("CORS_REQUEST_HEADERS", sessile::web::CORS_REQUEST_HEADERS.to_vec())?;

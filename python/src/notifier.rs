@@ -1,7 +1,10 @@
 //! How an event loop learns that a call can go on.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Wake,
     thread::{self, JoinHandle},
 };
@@ -15,59 +18,94 @@ pub(crate) struct Waiting {
     pub(crate) future: Py<PyAny>,
 }
 
-enum Message {
-    GoOn(Waiting),
-    Stop,
-}
+/// The way to the thread that completes futures, while there is one.
+type Messages = Arc<Mutex<Option<Sender<Waiting>>>>;
 
 /// A thread that completes futures. The store's threads only pass it a message: they never wait
 /// for the interpreter, which one busy Python thread could keep from them.
+#[derive(Clone)]
 pub(crate) struct Notifier {
-    messages: Sender<Message>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    messages: Messages,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// Every notifier whose thread may still run, with the process that it runs in. The interpreter
+/// must not end before they have: a thread that asks for it afterwards ends the program with a
+/// signal, and one that is about to say that a call is done may ask for it once more.
+static STARTED: Mutex<Vec<(u32, Notifier)>> = Mutex::new(Vec::new());
+
+/// Whether the interpreter is about to end.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stops every notifier of this process, whoever has it. No thread of this module asks for the
+/// interpreter after that.
+#[pyfunction]
+pub(crate) fn stop_notifiers(py: Python<'_>) {
+    IS_ENDING.store(true, Ordering::SeqCst);
+    let started = std::mem::take(&mut *lock(&STARTED));
+    py.detach(|| {
+        for (process, notifier) in started {
+            if process == std::process::id() {
+                notifier.stop();
+            } else {
+                // Its thread is in the process that this one was forked from.
+                std::mem::forget(notifier);
+            }
+        }
+    });
 }
 
 impl Notifier {
-    pub(crate) fn start() -> std::io::Result<Self> {
+    /// Starts the thread; `None` where the interpreter is about to end.
+    pub(crate) fn start() -> std::io::Result<Option<Self>> {
+        let mut started = lock(&STARTED);
+        if IS_ENDING.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         let (messages, queue) = crossbeam_channel::unbounded();
         let name = "sessile-notifier".to_owned();
         let thread = thread::Builder::new().name(name).spawn(move || notify(&queue))?;
-        Ok(Self { messages, thread: Mutex::new(Some(thread)) })
+        let messages = Arc::new(Mutex::new(Some(messages)));
+        let notifier = Self { messages, thread: Arc::new(Mutex::new(Some(thread))) };
+        started.retain(|(_, known)| lock(&known.thread).as_ref().is_some_and(is_running));
+        started.push((std::process::id(), notifier.clone()));
+        Ok(Some(notifier))
     }
 
     /// The waker of a new call.
     pub(crate) fn waker(&self) -> Arc<CallWaker> {
         Arc::new(CallWaker {
             state: Mutex::new(WakerState::Running),
-            messages: self.messages.clone(),
+            messages: Arc::clone(&self.messages),
         })
     }
 
     /// Completes what can be completed, and ends the thread: after this it never asks for the
     /// interpreter, which may come to its end. Must be called without holding the interpreter.
     pub(crate) fn stop(&self) {
-        drop(self.messages.send(Message::Stop));
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(lock(&self.messages).take());
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             drop(thread.join());
         }
     }
 }
 
-fn notify(queue: &Receiver<Message>) {
-    while let Ok(Message::GoOn(first)) = queue.recv() {
+fn is_running(thread: &JoinHandle<()>) -> bool {
+    !thread.is_finished()
+}
+
+fn notify(queue: &Receiver<Waiting>) {
+    while let Ok(first) = queue.recv() {
         // Where the interpreter is ending, nobody waits any more.
-        let goes_on = Python::try_attach(|py| {
-            complete_soon(py, first);
-            loop {
-                match queue.try_recv() {
-                    Ok(Message::GoOn(next)) => complete_soon(py, next),
-                    Ok(Message::Stop) => return false,
-                    Err(_) => return true,
-                }
-            }
+        let attached = Python::try_attach(|py| {
+            std::iter::once(first).chain(queue.try_iter()).for_each(|next| complete_soon(py, next));
         });
-        if goes_on != Some(true) {
+        if attached.is_none() {
             return;
         }
     }
@@ -106,13 +144,29 @@ enum WakerState {
 /// Wakes the event loop that waits for a call.
 pub(crate) struct CallWaker {
     state: Mutex<WakerState>,
-    messages: Sender<Message>,
+    messages: Messages,
 }
 
 impl CallWaker {
     fn replace(&self, change: impl FnOnce(WakerState) -> WakerState) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         *state = change(std::mem::replace(&mut *state, WakerState::Running));
+    }
+
+    fn tell(&self, waiting: Waiting) {
+        let messages = lock(&self.messages);
+        let rest = match &*messages {
+            Some(messages) => messages.send(waiting).err().map(|unsent| unsent.0),
+            None => Some(waiting),
+        };
+        drop(messages);
+        // The store is closed and its threads have ended, so this is a thread of Python's, in which
+        // one call lets another go on.
+        if let Some(waiting) = rest
+            && !IS_ENDING.load(Ordering::SeqCst)
+        {
+            Python::try_attach(|py| complete_soon(py, waiting));
+        }
     }
 
     /// Says that the call is polled now: what woke it before is taken into account.
@@ -136,12 +190,17 @@ impl CallWaker {
 
 impl Wake for CallWaker {
     fn wake(self: Arc<Self>) {
+        let mut parked = None;
         self.replace(|state| match state {
             WakerState::Parked(waiting) => {
-                drop(self.messages.send(Message::GoOn(waiting)));
+                parked = Some(waiting);
                 WakerState::Running
             }
             _ => WakerState::Woken,
         });
+        // No lock is held while this may wait for the interpreter.
+        if let Some(waiting) = parked {
+            self.tell(waiting);
+        }
     }
 }

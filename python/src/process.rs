@@ -1,10 +1,11 @@
 //! The open store of one process.
 
 use std::{
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::Arc,
-    thread,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
 };
 
 use async_lock::OnceCell;
@@ -24,6 +25,19 @@ pub(crate) struct Process {
     id: u32,
     notifier: Notifier,
     opened: OnceCell<Opened>,
+    threads: Arc<Mutex<Threads>>,
+}
+
+/// What there is to be waited for, or closed, when the store is closed.
+#[derive(Default)]
+struct Threads {
+    is_closed: bool,
+    opening: Vec<JoinHandle<()>>,
+    opened: Vec<Sessions<OpenStore>>,
+}
+
+fn lock(threads: &Mutex<Threads>) -> MutexGuard<'_, Threads> {
+    threads.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A store that was opened, and the sessions in it.
@@ -34,8 +48,9 @@ pub(crate) struct Opened {
 
 impl Process {
     pub(crate) fn start() -> Result<Self, Failure> {
-        let notifier = Notifier::start().map_err(Failure::Thread)?;
-        Ok(Self { id: std::process::id(), notifier, opened: OnceCell::new() })
+        let notifier = Notifier::start().map_err(Failure::Thread)?.ok_or(Failure::Closed)?;
+        let (opened, threads) = (OnceCell::new(), Arc::default());
+        Ok(Self { id: std::process::id(), notifier, opened, threads })
     }
 
     /// Whether this process is the one that it was made in.
@@ -54,30 +69,50 @@ impl Process {
 
     /// The store, which the first call opens; those that come meanwhile wait for it.
     pub(crate) async fn opened(&self, settings: &Arc<Settings>) -> Result<&Opened, Failure> {
-        self.opened.get_or_try_init(|| open_in_a_thread(Arc::clone(settings))).await
+        self.opened.get_or_try_init(|| self.open_in_a_thread(Arc::clone(settings))).await
+    }
+
+    /// Opening waits for the disk, which must not hold the event loop up.
+    async fn open_in_a_thread(&self, settings: Arc<Settings>) -> Result<Opened, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        let threads = Arc::clone(&self.threads);
+        let work = move || {
+            let opened = catch_unwind(AssertUnwindSafe(|| block_on(open(&settings))))
+                .unwrap_or_else(|panic| Err(Failure::from_panic(&*panic)));
+            if let Ok(opened) = &opened {
+                lock(&threads).opened.push(opened.sessions.clone());
+            }
+            drop(sender.send(opened));
+        };
+        {
+            let mut threads = lock(&self.threads);
+            if threads.is_closed {
+                return Err(Failure::Closed);
+            }
+            let builder = thread::Builder::new().name("sessile-open".to_owned());
+            threads.opening.push(builder.spawn(work).map_err(Failure::Thread)?);
+        }
+        receiver.await.unwrap_or(Err(Failure::Closed))
     }
 
     /// Finishes what was begun, closes the store and ends the threads. Must be called without
     /// holding the interpreter.
     pub(crate) fn close(&self) {
-        if let Some(opened) = self.opened.get() {
-            opened.sessions.store().close();
+        let opening = {
+            let mut threads = lock(&self.threads);
+            threads.is_closed = true;
+            mem::take(&mut threads.opening)
+        };
+        for thread in opening {
+            // What it panicked with it has told whoever waits.
+            drop(thread.join());
         }
+        for sessions in mem::take(&mut lock(&self.threads).opened) {
+            sessions.store().close();
+        }
+        // Last, so that whoever waited for any of this is told.
         self.notifier.stop();
     }
-}
-
-/// Opening waits for the disk, which must not hold the event loop up.
-async fn open_in_a_thread(settings: Arc<Settings>) -> Result<Opened, Failure> {
-    let (sender, receiver) = oneshot::channel();
-    let work = move || {
-        let opened = catch_unwind(AssertUnwindSafe(|| block_on(open(&settings))))
-            .unwrap_or_else(|panic| Err(Failure::from_panic(&*panic)));
-        drop(sender.send(opened));
-    };
-    let builder = thread::Builder::new().name("sessile-open".to_owned());
-    builder.spawn(work).map_err(Failure::Thread)?;
-    receiver.await.unwrap_or(Err(Failure::Closed))
 }
 
 async fn open(settings: &Settings) -> Result<Opened, Failure> {

@@ -258,6 +258,26 @@ class TestEventLoops:
 
         assert asyncio.run(work()) > 0
 
+    def test_a_close_while_the_store_is_opened(self, tmp_path: Path) -> None:
+        async def work(number: int, forks: bool) -> list[Any]:
+            sessions = Sessions(tmp_path / f"{number}.db")
+            opening = [
+                asyncio.create_task(request(sessions).create_new_session("alice"))
+                for _ in range(3)
+            ]
+            await asyncio.sleep(0)
+            sessions.prepare_fork() if forks else sessions.close()
+            outcomes = await asyncio.gather(*opening, return_exceptions=True)
+            assert not (tmp_path / f"{number}.db-wal").exists(), "it was closed all the same"
+            if forks:
+                await request(sessions).create_new_session("alice")
+            sessions.close()
+            return outcomes
+
+        for number in range(10):
+            outcomes = asyncio.run(work(number, number % 2 == 0))
+            assert all(isinstance(outcome, GeneralError) for outcome in outcomes)
+
     def test_timeouts(self, sessions: Sessions) -> None:
         async def work() -> None:
             session = await request(sessions).create_new_session("alice")

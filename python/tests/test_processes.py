@@ -185,6 +185,12 @@ ENDS = {
                 await asyncio.gather(*(sessions.get_sessions_for_user("a") for _ in range(20)))
         threading.Thread(target=lambda: asyncio.run(busy()), daemon=True).start()
     """,
+    "when the sessions were dropped a moment before": """
+        async def work():
+            sessions = Sessions("others.db")
+            await asyncio.gather(*(sessions.get_sessions_for_user("a") for _ in range(200)))
+        asyncio.run(work())
+    """,
     "by an exception": "raise SystemExit(0)",
     "with sessions that are still referred to": "sys.sessions = sessions, request",
 }
@@ -200,7 +206,7 @@ request = sessions.request("POST", {{}})
 request.sync_create_new_session("alice")
 {textwrap.dedent(ENDS[end])}
 """
-    for _ in range(3):
+    for _ in range(10):
         ended = run(program, tmp_path)
         assert ended.returncode == 0, ended.stderr
         for trace in ("panicked", "Fatal Python error", "Aborted"):

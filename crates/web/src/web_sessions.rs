@@ -108,10 +108,6 @@ impl WebSessions {
         requirements: Requirements,
         response: &ResponseChanges,
     ) -> Result<Option<Session>, WebError> {
-        // These clients say by a cookie whether they have a session, whatever else they carry.
-        if self.is_id_cookie_missing(head) {
-            return Ok(None);
-        }
         match self.authenticate_locally(head, requirements, response) {
             Some(session) => Ok(Some(session)),
             // In a box, so that the future of the usual case stays small.
@@ -119,13 +115,18 @@ impl WebSessions {
         }
     }
 
-    /// The usual case, for which nobody is asked: one token, and a good one.
-    fn authenticate_locally(
+    /// The session of the request in the usual case, for which nobody is asked: one token, and a
+    /// good one. `None` says no more than that [`authenticate`](Self::authenticate) must be asked.
+    pub fn authenticate_locally(
         &self,
         head: &RequestHead<'_>,
         requirements: Requirements,
         response: &ResponseChanges,
     ) -> Option<Session> {
+        // Some clients say by a cookie whether they have a session, whatever else they carry.
+        if self.is_id_cookie_missing(head) {
+            return None;
+        }
         let offered = self.offered_access_tokens(head)?;
         let [access_token] = offered.values[..] else { return None };
         let checked = requirements.check_anti_csrf(head);
@@ -150,6 +151,9 @@ impl WebSessions {
         requirements: Requirements,
         response: &ResponseChanges,
     ) -> Result<Option<Session>, WebError> {
+        if self.is_id_cookie_missing(head) {
+            return Ok(None);
+        }
         let checked = requirements.check_anti_csrf(head);
         let Some(offered) = self.offered_access_tokens(head) else {
             if self.config().contract == BrowserContract::IdRefreshToken {

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ._session import Session
-from ._sessile import Engine, Exchange
+from ._sessile import Call, Engine, Exchange
 from ._shapes import to_dict
 from .exceptions import GeneralError, SessionError
 
@@ -64,7 +64,8 @@ class SessionRequest:
         """
         exchange = self.exchange
         try:
-            native = await exchange.authenticate(anti_csrf_check, check_database, login_within)
+            found = exchange.authenticate(anti_csrf_check, check_database, login_within)
+            native = await found if isinstance(found, Call) else found
         except SessionError as error:
             if session_required or error.kind != "unauthorised":
                 raise
@@ -84,9 +85,9 @@ class SessionRequest:
     ) -> Session | None:
         """As get_session."""
         exchange = self.exchange
-        call = exchange.authenticate(anti_csrf_check, check_database, login_within)
         try:
-            native = call.wait()
+            found = exchange.authenticate(anti_csrf_check, check_database, login_within)
+            native = found.wait() if isinstance(found, Call) else found
         except SessionError as error:
             if session_required or error.kind != "unauthorised":
                 raise

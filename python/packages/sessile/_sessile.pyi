@@ -11,12 +11,15 @@ __all__ = [
     "ManualClock",
     "Session",
     "__version__",
+    "stop_notifiers",
 ]
 
 BROWSER_SCRIPT: Final[str]
 CORS_EXPOSED_HEADERS: Final[list[str]]
 CORS_REQUEST_HEADERS: Final[list[str]]
 __version__: Final[str]
+
+def stop_notifiers() -> None: ...
 
 _T = TypeVar("_T")
 
@@ -52,7 +55,7 @@ class Engine:
     def browser_script_path(self) -> str: ...
     def open(self) -> Call[None]: ...
     def close(self) -> None: ...
-    def prepare_fork(self) -> None: ...
+    def prepare_fork(self) -> bool: ...
     def store_calls(self) -> dict[str, int]: ...
     def exchange(
         self, method: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]
@@ -81,7 +84,7 @@ class Exchange:
         anti_csrf_check: bool | None = None,
         check_database: bool | None = None,
         login_within: float | None = None,
-    ) -> Call[Session | None]: ...
+    ) -> Session | Call[Session | None]: ...
     def create_new_session(
         self,
         user_id: str,

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from . import _lifecycle, _settings
 from ._request import SessionRequest
@@ -37,9 +37,9 @@ class OpenEngine:
         """Finishes what was begun and closes the store. Every later call fails."""
         self.engine.close()
 
-    def prepare_fork(self) -> None:
-        """Closes the file; the next call opens it again."""
-        self.engine.prepare_fork()
+    def prepare_fork(self) -> bool:
+        """Closes the file, and says whether it was open; the next call opens it again."""
+        return self.engine.prepare_fork()
 
     def store_calls(self) -> dict[str, int]:
         """How often each function of the store was called, by its name.
@@ -151,7 +151,8 @@ class Sessions(OpenEngine):
         ``headers`` are pairs or a mapping of text, as Flask's ``request.headers`` and Django's
         ``request.headers`` are. ``scheme`` is ``https`` where the browser used that.
         """
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        pairs: Iterable[tuple[str, str]]
+        pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
         raw = [(name.encode("latin-1"), _header_bytes(value)) for name, value in pairs]
         return SessionRequest(self.engine, method, scheme, raw)
 

@@ -77,7 +77,7 @@ def answering(request: SessionRequest, send: Send) -> Send:
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.accept"):
-            headers = list(message.get("headers") or ())
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
             cached = any(name.lower() == b"cache-control" for name, _ in headers)
             message = {**message, "headers": headers + request.raw_response_headers(cached)}
         await send(message)
