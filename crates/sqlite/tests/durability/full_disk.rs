@@ -16,6 +16,9 @@ const ADVICE: &str = "the disk is full, or the database as large as it may be: m
 /// SQLite moves the log into the database when it has this many bytes, more or less.
 const LOG_SIZE: u64 = 1000 * 4096;
 
+/// Bytes of data of a session that is large.
+const FILLING: usize = 3_000;
+
 #[test]
 fn a_full_disk_refuses_writes_until_there_is_room() {
     for _ in 0..6 {
@@ -50,7 +53,7 @@ fn a_database_that_cannot_grow_leaves_everything_in_its_log() {
     served.work_until(|_, now| now.acknowledged >= 20);
     served.disk.set_room(Some(LOG_SIZE + 200_000));
     let create = || {
-        let new = NewSession::new("bob").session_data(json!({ "filling": "x".repeat(3_000) }));
+        let new = NewSession::new("bob").session_data(json!({ "filling": "x".repeat(FILLING) }));
         served.runtime.block_on(served.sessions.create_session(new))
     };
     let mut created = Vec::new();
@@ -71,13 +74,15 @@ fn a_database_that_cannot_grow_leaves_everything_in_its_log() {
 
     served.disk.set_room(None);
     // A commit moves as much of the log as nobody reads at that moment, and the next one the rest.
-    let is_moved = |served: &Served| served.disk.size_of("sessions.db") > database * 2;
+    let filling = (created.len() * FILLING) as u64;
+    let is_moved = |served: &Served| served.disk.size_of("sessions.db") > filling;
+    assert!(!is_moved(&served), "{database} bytes before, for {filling} that were created");
     let mut rounds = 0;
     while rounds < 100 && !is_moved(&served) {
         served.work();
         rounds += 1;
     }
-    assert!(is_moved(&served), "the log was moved into it");
+    assert!(is_moved(&served), "the log was moved into it: {:?}", sizes(&served));
     for issued in &created {
         let token = issued.refresh_token.token.expose();
         assert!(served.runtime.block_on(served.sessions.refresh(token.into())).is_ok());
