@@ -10,6 +10,11 @@ use sessile_core::{
 use super::sessions;
 use crate::failure::Failure;
 
+/// As [`OF_USER`](sessions::OF_USER).
+pub(super) const HANDLES_OF_USER: &str = "SELECT handle FROM sessions
+    WHERE app_id = :app AND user_id = :user AND +expires_at > :now
+    ORDER BY created_at, handle";
+
 /// The writer's transaction keeps everybody else from adding a session between the statements.
 pub(crate) fn insert_within(
     connection: &Connection,
@@ -18,10 +23,7 @@ pub(crate) fn insert_within(
     limit: SessionLimit,
     now: Timestamp,
 ) -> Result<LimitedInsertion, Failure> {
-    let sql = "SELECT handle FROM sessions
-        WHERE app_id = :app AND user_id = :user AND expires_at > :now
-        ORDER BY created_at, handle";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(HANDLES_OF_USER)?;
     let parameters = named_params! {
         ":app": app.as_str(), ":user": session.user_id, ":now": now.as_millis(),
     };

@@ -223,6 +223,17 @@ pub(crate) fn remove_of_user(
     Ok(handles)
 }
 
+/// The plus keeps SQLite, which does not know how few sessions a user has, from looking through all
+/// that have not expired.
+pub(super) const OF_USER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM sessions
+    WHERE app_id = :app AND user_id = :user AND +expires_at > :now
+        AND (:tenant IS NULL OR tenant_id = :tenant)
+    ORDER BY created_at, handle"
+);
+
 pub(crate) fn of_user(
     connection: &Connection,
     app: &AppId,
@@ -230,21 +241,13 @@ pub(crate) fn of_user(
     tenants: &TenantScope,
     now: Timestamp,
 ) -> Result<Vec<SessionRecord>, Failure> {
-    let sql = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM sessions
-        WHERE app_id = :app AND user_id = :user AND expires_at > :now
-            AND (:tenant IS NULL OR tenant_id = :tenant)
-        ORDER BY created_at, handle"
-    );
     let parameters = named_params! {
         ":app": app.as_str(),
         ":user": user_id,
         ":now": now.as_millis(),
         ":tenant": only(tenants),
     };
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(OF_USER)?;
     let sessions = statement.query_map(parameters, session)?.collect::<Result<_, _>>()?;
     Ok(sessions)
 }
