@@ -58,7 +58,10 @@ pub use engine::{DataUpdate, Sessions, SessionsBuilder, VersionedData};
 pub use error::{Error, GeneralError, TheftKind, TryRefreshReason, UnauthorisedReason};
 pub use identifier::{AppId, InvalidIdentifier, SessionHandle, TenantId, TenantScope};
 pub use json::{JsonObject, to_json_object};
-pub use keys::{Algorithm, JsonWebKeySet, UnknownAlgorithm, WrappingKey, WrappingKeyError};
+pub use keys::{
+    Algorithm, JsonWebKeySet, PublicSigningKey, PublicSigningKeys, UnknownAlgorithm, WrappingKey,
+    WrappingKeyError,
+};
 pub use secret::Secret;
 pub use service::{
     AntiCsrf, IssueOptions, NewSession, RefreshRequest, RegenerateRequest, SessionService,

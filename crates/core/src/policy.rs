@@ -143,6 +143,9 @@ pub struct Policy {
     /// The largest cookie that an access token may make, name and value, in bytes; `None` where
     /// no browser is among the clients. More than 64 KiB are never read, and so never made.
     pub cookie_limit: Option<usize>,
+    /// Whether a session may end before its access token does, which only tests of what happens
+    /// then have a use for.
+    pub allow_short_sessions: bool,
 }
 
 impl Default for Policy {
@@ -164,6 +167,7 @@ impl Default for Policy {
             session_limit: None,
             verified_token_memory: VERIFIED_TOKEN_MEMORY,
             cookie_limit: Some(crate::COOKIE_LIMIT_BYTES),
+            allow_short_sessions: false,
         }
     }
 }
@@ -176,7 +180,9 @@ impl Policy {
     pub fn check(&self) -> Result<(), GeneralError> {
         let problem = if self.access_token_validity < Duration::from_secs(1) {
             "access_token_validity must be at least 1 second, because tokens carry whole seconds"
-        } else if self.refresh_token_validity <= self.access_token_validity {
+        } else if self.refresh_token_validity <= self.access_token_validity
+            && !self.allow_short_sessions
+        {
             "refresh_token_validity must be longer than access_token_validity"
         } else if self.absolute_lifetime.is_some_and(|limit| limit < self.access_token_validity) {
             "absolute_lifetime must not be shorter than access_token_validity"

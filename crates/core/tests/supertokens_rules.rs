@@ -471,6 +471,10 @@ async fn a_refresh_switches_the_kind_of_key_and_the_session_keeps_it() {
     }
 }
 
+fn guarded_login() -> NewSession {
+    NewSession::new("alice").anti_csrf_token(true)
+}
+
 #[tokio::test]
 async fn anti_csrf_tokens_are_checked_where_both_sides_have_them() {
     for engine in engines().await {
@@ -485,14 +489,18 @@ async fn anti_csrf_tokens_are_checked_where_both_sides_have_them() {
         let plain = engine.log_in("alice").await;
         let child = refresh(&plain, AntiCsrf::Token(None), true).await.unwrap();
         assert!(child.anti_csrf_token.is_some(), "a session that began without gets one");
-        let new = NewSession::new("alice").anti_csrf_token(true);
-        let guarded = engine.create_session(new).await.unwrap();
+        let guarded = engine.create_session(guarded_login()).await.unwrap();
         for wrong in [None, Some("another")] {
             let refused = refresh(&guarded, AntiCsrf::Token(wrong), true).await;
             assert_eq!(unauthorised(refused), UnauthorisedReason::AntiCsrfMismatch);
         }
         let without = refresh(&guarded, AntiCsrf::Unchecked, false).await.unwrap();
         assert_eq!(without.anti_csrf_token, None);
+        let guarded = engine.create_session(guarded_login()).await.unwrap();
+        let given = AntiCsrf::Token(guarded.anti_csrf_token.as_deref());
+        let next = refresh(&guarded, given, true).await.unwrap();
+        assert!(next.anti_csrf_token.is_some());
+        assert_ne!(next.anti_csrf_token, guarded.anti_csrf_token, "each refresh has its own");
 
         let own = guarded.anti_csrf_token.as_deref();
         let verify = async |token: &IssuedSession, anti_csrf| {

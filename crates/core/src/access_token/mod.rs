@@ -4,11 +4,13 @@
 
 mod claims;
 mod legacy;
+mod plain_jwt;
 mod read;
 mod verified_cache;
 mod version;
 
 pub(crate) use claims::{AccessToken, check_payload};
+pub(crate) use plain_jwt::sign_claims;
 #[cfg(feature = "fuzzing")]
 pub(crate) use read::parse_claims;
 pub(crate) use read::{MAXIMUM_LENGTH, ReadError, read};

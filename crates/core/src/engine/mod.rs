@@ -8,6 +8,7 @@ mod manage;
 mod on_use;
 mod refresh;
 mod service;
+mod signing;
 
 use std::sync::Arc;
 

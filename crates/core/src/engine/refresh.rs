@@ -188,14 +188,20 @@ impl<S: Store> Engine<S> {
         request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<NewChild, GeneralError> {
+        let policy = request.rotation.unwrap_or(self.policy.rotation);
         let token = RefreshToken {
             handle: presented.token.handle.clone(),
             user_id: presented.token.user_id.clone(),
             parent,
             anti_csrf_token: match &presented.token.anti_csrf_token {
                 // Front-ends keep it in several places, one after the other: a change would leave
-                // an old one beside the new for a moment.
-                Some(known) if request.new_anti_csrf_token => Some(known.clone()),
+                // an old one beside the new for a moment. SuperTokens' core changes it.
+                Some(known)
+                    if request.new_anti_csrf_token
+                        && matches!(policy, RotationPolicy::Idempotent { .. }) =>
+                {
+                    Some(known.clone())
+                }
                 _ => self.new_anti_csrf_token(request.new_anti_csrf_token)?,
             },
             issued_at: Some(now),

@@ -2,7 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 
-use super::{Algorithm, JsonWebKeySet, KeyRing, SigningKey, WrappingKey, key_ring::KeySchedule};
+use super::{
+    Algorithm, JsonWebKeySet, KeyRing, PublicSigningKeys, SigningKey, WrappingKey,
+    key_ring::KeySchedule,
+};
 use crate::{
     clock::Timestamp,
     error::{Error, GeneralError},
@@ -61,6 +64,16 @@ impl KeyManager {
 
     pub(crate) fn json_web_key_set(&self, now: Timestamp) -> JsonWebKeySet {
         JsonWebKeySet::of(&self.ring(), self.algorithm, self.schedule, now)
+    }
+
+    /// The public halves of the keys of that kind, `signing` being the one that signs now.
+    pub(crate) fn public_keys(
+        &self,
+        signing: &SigningKey,
+        kind: SigningKeyKind,
+        now: Timestamp,
+    ) -> PublicSigningKeys {
+        PublicSigningKeys::of(&self.ring(), signing, kind, self.algorithm, self.schedule, now)
     }
 
     /// The key of that kind to sign with now. Makes the next key first when that is due, which is

@@ -4,6 +4,7 @@ mod algorithm;
 mod jwks;
 mod key_manager;
 mod key_ring;
+mod public_keys;
 mod signing_key;
 pub(crate) mod wrapping;
 #[cfg(test)]
@@ -13,5 +14,6 @@ pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use jwks::JsonWebKeySet;
 pub(crate) use key_manager::KeyManager;
 pub(crate) use key_ring::{KeyRing, KeySchedule};
+pub use public_keys::{PublicSigningKey, PublicSigningKeys};
 pub(crate) use signing_key::SigningKey;
 pub use wrapping::{WrappingKey, WrappingKeyError};

@@ -43,6 +43,7 @@ pub(crate) struct SigningKey {
     encoded_headers: [String; 3],
     is_static: bool,
     json_web_key: Value,
+    public_key: String,
 }
 
 const UNREADABLE: GeneralError = GeneralError::Cryptography("reading a signing key");
@@ -121,7 +122,7 @@ impl SigningKey {
     ) -> Result<Self, GeneralError> {
         let plain = wrapping::unwrap(wrapping_key, app, &stored.key_id, &stored.material)?;
         // Cores of SuperTokens up to 3.x put a semicolon between the halves.
-        let (_, private) = plain.split_once(['|', ';']).ok_or(UNREADABLE)?;
+        let (public, private) = plain.split_once(['|', ';']).ok_or(UNREADABLE)?;
         let private = STANDARD.decode(private).map_err(|_| UNREADABLE)?;
         let algorithm: Algorithm = stored.algorithm.parse().map_err(|_| UNREADABLE)?;
         let (signer, verifier, mut json_web_key) = match algorithm {
@@ -187,6 +188,7 @@ impl SigningKey {
             encoded_headers,
             is_static: stored.is_static,
             json_web_key,
+            public_key: public.to_owned(),
         })
     }
 
@@ -216,6 +218,11 @@ impl SigningKey {
     /// The public half as a JSON Web Key (RFC 7517).
     pub(crate) fn json_web_key(&self) -> &Value {
         &self.json_web_key
+    }
+
+    /// The public half as SubjectPublicKeyInfo: DER in base64.
+    pub(crate) fn public_key(&self) -> &str {
+        &self.public_key
     }
 
     /// Signs `message`.
