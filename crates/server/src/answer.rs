@@ -1,0 +1,127 @@
+//! What is answered: JSON for every outcome, text for every error.
+
+use axum::{body::Body, response::Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::Value;
+use sessile_core::{Error, GeneralError};
+
+use crate::path::TenantName;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
+const TEXT: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
+
+/// What a handler answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// An outcome.
+    Json(Value),
+    /// An outcome that may be cached, and the header that says so.
+    Cached(Value, String),
+    /// A text.
+    Text(&'static str),
+}
+
+/// The text of every payload that names a claim of the access token.
+pub(crate) const PROTECTED_CLAIM: &str = "The user payload contains protected field";
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Something about it is wrong; this says what.
+    #[error("{0}")]
+    BadInput(String),
+    /// It must not be made from there; this says from where.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// There is no such path.
+    #[error("Not found")]
+    NotFound,
+    /// The path has no such verb.
+    #[error("Method not supported")]
+    MethodNotSupported,
+    /// Its body is larger than the limit, in bytes.
+    #[error("The request's body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// There is no such app, or it has no such tenant.
+    #[error(
+        "AppId or tenantId not found => Tenant with the following connectionURIDomain, appId and \
+         tenantId combination not found: (, {}, {})", .0.app, .0.tenant
+    )]
+    UnknownTenant(TenantName),
+    /// The engine failed.
+    #[error("Internal Error")]
+    Internal(#[source] Error),
+}
+
+impl Failure {
+    /// An input error with this text.
+    pub(crate) fn bad_input(text: impl Into<String>) -> Self {
+        Self::BadInput(text.into())
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadInput(_) | Self::UnknownTenant(_) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotSupported => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    /// Outcomes are answered by the handlers that know their texts; the rest are errors.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::General(GeneralError::ProtectedClaim { .. }) => Self::bad_input(PROTECTED_CLAIM),
+            Error::General(
+                GeneralError::NotAnObject { .. }
+                | GeneralError::PayloadTooLarge { .. }
+                | GeneralError::Serialise(_)
+                | GeneralError::UserId(_),
+            ) => Self::BadInput(error.to_string()),
+            _ => Self::Internal(error),
+        }
+    }
+}
+
+impl From<Result<Answer, Failure>> for Answered {
+    fn from(result: Result<Answer, Failure>) -> Self {
+        Self(match result {
+            Ok(Answer::Json(body)) => respond(StatusCode::OK, JSON, body.to_string(), None),
+            Ok(Answer::Cached(body, control)) => {
+                let control = HeaderValue::try_from(control).ok();
+                let control = control.map(|control| (header::CACHE_CONTROL, control));
+                respond(StatusCode::OK, JSON, body.to_string(), control)
+            }
+            Ok(Answer::Text(text)) => respond(StatusCode::OK, TEXT, text.to_owned(), None),
+            Err(failure) => {
+                if let Failure::Internal(error) = &failure {
+                    tracing::error!(%error, "a request failed");
+                }
+                respond(failure.status(), TEXT, failure.to_string(), None)
+            }
+        })
+    }
+}
+
+/// A response, ready to be sent.
+pub(crate) struct Answered(pub(crate) Response);
+
+fn respond(
+    status: StatusCode,
+    content_type: HeaderValue,
+    mut body: String,
+    more: Option<(HeaderName, HeaderValue)>,
+) -> Response {
+    body.push('\n');
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    if let Some((name, value)) = more {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}

@@ -1,0 +1,25 @@
+//! A core server on which the SDKs of SuperTokens run: sessions and JWTs over the Core Driver
+//! Interface (CDI), from 2.0 to 2.3 and from 2.7 to 5.6.
+//!
+//! [`Server`] is an axum router on any [`Store`](sessile_core::store::Store). What differs between
+//! versions of the interface is one table, in the module `cdi`; `docs/wire-formats.md` tells it in
+//! words.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod answer;
+mod apps;
+mod call;
+mod cdi;
+mod config;
+mod core_config;
+mod input;
+mod outcome;
+mod path;
+mod routes;
+mod server;
+mod session_json;
+
+pub use config::{AppConfig, LegacyConfig, ServerConfig};
+pub use server::Server;
