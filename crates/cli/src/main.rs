@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Shows sessions at work in a page on this machine. This is what happens without a command.
     Demo(demo::DemoArguments),
+    /// Serves sessions to the SDKs of SuperTokens for Node, Python and Go, in place of its core.
+    Serve(serve::ServeArguments),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(Level::WARN).init();
     let result = match command {
         Some(Command::Demo(arguments)) => demo::run(&arguments),
+        Some(Command::Serve(arguments)) => serve::run(&arguments),
         None => demo::run(&demo::DemoArguments::default()),
     };
     match result {

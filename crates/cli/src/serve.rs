@@ -1,0 +1,148 @@
+//! `sessile serve`: a core server for the SDKs of SuperTokens.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use anyhow::Context as _;
+use clap::Args;
+use sessile::{Sessions, SessionsBuilder, memory::MemoryStore, store::Store};
+use sessile_server::{Server, ServerConfig};
+use tokio::{net::TcpListener, sync::watch};
+
+/// How often sessions that expired and keys that retired are removed.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How long requests that are under way at the end may take.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What `sessile serve` can be told.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArguments {
+    /// The name or address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on; 0 for any free one.
+    #[arg(long, value_name = "N", default_value_t = 3567)]
+    port: u16,
+    /// The file that keeps the sessions, which is made if it is not there; or `memory`, which
+    /// forgets them at the end.
+    #[arg(long, value_name = "FILE|memory", default_value = "sessile.db")]
+    store: StoreArgument,
+    /// Takes lifetimes and intervals as short as the tests of SDKs want them.
+    #[arg(long)]
+    test_mode: bool,
+}
+
+#[derive(Clone, Debug)]
+enum StoreArgument {
+    File(PathBuf),
+    Memory,
+}
+
+impl FromStr for StoreArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Err("name a file, or memory".to_owned()),
+            "memory" => Ok(Self::Memory),
+            url if url.contains("://") => {
+                Err("databases with a URL cannot be used yet: name a file, or memory".to_owned())
+            }
+            file => Ok(Self::File(file.into())),
+        }
+    }
+}
+
+impl fmt::Display for StoreArgument {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(formatter),
+            Self::Memory => formatter.write_str("memory"),
+        }
+    }
+}
+
+/// Serves until the process is told to stop.
+#[tokio::main]
+pub(crate) async fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
+    let (host, port) = (arguments.host.as_str(), arguments.port);
+    // The port first: a second start must not touch the file of the first.
+    let listener = TcpListener::bind((host, port)).await.with_context(|| {
+        format!("{host}:{port} cannot be listened on; choose another with --host or --port")
+    })?;
+    match &arguments.store {
+        StoreArgument::Memory => {
+            serve(arguments, listener, Sessions::builder(MemoryStore::new())).await
+        }
+        StoreArgument::File(path) => {
+            let sessions = sessile::embedded(path).with_context(|| {
+                let path = path.display();
+                format!("the sessions cannot be kept in {path}; choose a file with --store")
+            })?;
+            serve(arguments, listener, sessions).await
+        }
+    }
+}
+
+async fn serve<S: Store>(
+    arguments: &ServeArguments,
+    listener: TcpListener,
+    sessions: SessionsBuilder<S>,
+) -> anyhow::Result<()> {
+    let config = ServerConfig { test_mode: arguments.test_mode, ..ServerConfig::default() };
+    let server = Server::start(config, sessions).await.context("the server cannot be started")?;
+    let mut stopping = stop_signal()?;
+    let sweeping = tokio::spawn(sweep_for_ever(server.clone()));
+    let address = listener.local_addr()?;
+    warn_beyond_loopback(address);
+    println!("Sessile serves on http://{address}, with its sessions in {}", arguments.store);
+
+    let mut graceful = stopping.clone();
+    let serving = axum::serve(listener, server.router())
+        .with_graceful_shutdown(async move { drop(graceful.wait_for(|stop| *stop).await) });
+    let result = tokio::select! {
+        result = serving => result,
+        () = async {
+            drop(stopping.wait_for(|stop| *stop).await);
+            tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
+        } => Ok(()),
+    };
+    sweeping.abort();
+    Ok(result?)
+}
+
+fn warn_beyond_loopback(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        tracing::warn!("whoever reaches {address} can create sessions and sign JWTs there");
+    }
+}
+
+/// Becomes true when the process is told to stop.
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let (sender, receiver) = watch::channel(false);
+    #[cfg(unix)]
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result.unwrap_or_default(),
+            _ = terminated.recv() => {}
+        }
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await.unwrap_or_default();
+        let _ = sender.send(true);
+    });
+    Ok(receiver)
+}
+
+async fn sweep_for_ever<S: Store>(server: Server<S>) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        for sessions in server.apps() {
+            if let Err(error) = sessions.sweep_all().await {
+                tracing::warn!(app = %sessions.app(), %error, "what has expired was not removed");
+            }
+        }
+    }
+}
