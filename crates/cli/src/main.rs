@@ -22,7 +22,7 @@ struct Arguments {
 enum Command {
     /// Shows sessions at work in a page on this machine. This is what happens without a command.
     Demo(demo::DemoArguments),
-    /// Serves sessions to the SDKs of SuperTokens for Node, Python and Go, in place of its core.
+    /// Serves sessions to the SDKs of SuperTokens for Node and Python, in place of its core.
     Serve(serve::ServeArguments),
 }
 

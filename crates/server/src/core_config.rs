@@ -100,12 +100,21 @@ fn set(config: &mut AppConfig, name: &str, value: &Value, test_mode: bool) -> Re
     Ok(())
 }
 
+/// SDKs send numbers as text too.
 fn whole(name: &str, value: &Value) -> Result<i64, String> {
-    input::integer(value).ok_or_else(|| format!("'{name}' must be of type long"))
+    let read = match value {
+        Value::String(text) => text.parse().ok(),
+        value => input::integer(value),
+    };
+    read.ok_or_else(|| format!("'{name}' must be of type long"))
 }
 
 fn number(name: &str, value: &Value) -> Result<f64, String> {
-    value.as_f64().ok_or_else(|| format!("'{name}' must be of type double"))
+    let read = match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_f64(),
+    };
+    read.ok_or_else(|| format!("'{name}' must be of type double"))
 }
 
 fn boolean(name: &str, value: &Value) -> Result<bool, String> {

@@ -27,7 +27,7 @@ async fn add_tenant(core: &Core, at: &str, id: &str) {
 async fn an_app_has_keys_and_settings_of_its_own() {
     let core = core().await;
     let settings = json!({
-        "access_token_validity": 2, "refresh_token_validity": 0.05,
+        "access_token_validity": "2", "refresh_token_validity": 0.05,
         "access_token_dynamic_signing_key_update_interval": 0.00027,
         "access_token_signing_key_dynamic": false, "access_token_blacklisting": "true",
     });
