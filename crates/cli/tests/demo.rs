@@ -6,13 +6,15 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
 /// A running demo, which is ended with the test.
 struct Demo {
     process: Child,
     address: String,
+    /// Open until the end: the demo prints more than the first line.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Drop for Demo {
@@ -31,9 +33,10 @@ fn command(arguments: &[&str], folder: &Path) -> Command {
 fn start(arguments: &[&str], folder: &Path) -> Demo {
     let mut process = command(arguments, folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut output = BufReader::new(process.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("Sessile demo: http://").unwrap().to_owned();
-    Demo { process, address }
+    Demo { process, address, _output: output }
 }
 
 fn fail(arguments: &[&str], folder: &Path) -> String {
