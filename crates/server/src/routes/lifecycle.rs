@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use sessile_core::{
-    AntiCsrf, Error, NewSession, RefreshRequest, RegenerateRequest, SessionService, store::Store,
+    AccessTokenVersion, AntiCsrf, Error, GeneralError, JsonObject, NewSession, RefreshRequest,
+    RegenerateRequest, SessionService, store::Store,
 };
 
 use crate::{
@@ -76,11 +77,30 @@ async fn check_tenant_of<S: Store>(app: &App<S>, refresh_token: &str) -> Result<
     }
 }
 
+/// The engine lets the nested payload of a V2 token name anything, as SDKs of its time do.
+async fn check_old_claims<S: Store>(
+    app: &App<S>,
+    access_token: &str,
+    payload: &JsonObject,
+) -> Result<(), Failure> {
+    let mut protected = AccessTokenVersion::V2.protected_claims().iter();
+    if let Some(claim) = protected.find(|claim| payload.contains_key(**claim))
+        && let Some(session) = app.sessions.identify(access_token).await?
+        && session.access_token_version() == AccessTokenVersion::V2
+    {
+        return Err(Error::from(GeneralError::ProtectedClaim { claim }).into());
+    }
+    Ok(())
+}
+
 pub(super) async fn regenerate<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let access_token = body.text("accessToken")?;
     let jwt_payload = body.optional_object("userDataInJWT")?;
     let app = call.app()?;
+    if let Some(payload) = jwt_payload.as_ref().filter(|_| call.dialect.refuses_protected_claims) {
+        check_old_claims(&app, access_token, payload).await?;
+    }
     let request = RegenerateRequest { access_token, jwt_payload };
     let regenerated = match app.sessions.regenerate(request).await {
         Ok(regenerated) => regenerated,
