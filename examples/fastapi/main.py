@@ -1,71 +1,74 @@
-"""A FastAPI application with sessions: `uvicorn main:app`, and http://127.0.0.1:8000/docs."""
+"""Logging in, a session's data and payload, refreshing and signing out, in FastAPI."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from fastapi import Body, Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
-from supertokens_fastapi import (
-    Session,
-    SuperTokens,
-    create_new_session,
-    get_all_session_handles_for_user,
-    revoke_all_sessions_for_user,
-    supertokens_session,
-)
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+from sessile import Session, Sessions
+from sessile.asgi import SessionMiddleware
+from sessile.fastapi import create_new_session, verify_session
 
+# A short validity, so that one sees the page's script refresh.
+sessions = Sessions("sessile.db", access_token_validity=60)
 app = FastAPI(title="Sessions")
-# Kept in the file sessile.db in the working folder. Nothing else has to run.
-SuperTokens(app)
+app.add_middleware(SessionMiddleware, sessions=sessions)
 
-UserSession = Annotated[Session, Depends(supertokens_session)]
+RequiredSession = Annotated[Session, Depends(verify_session())]
+OptionalSession = Annotated[Session | None, Depends(verify_session(session_required=False))]
+
+
+class Login(BaseModel):
+    name: Annotated[str, Field(min_length=1, max_length=50)]
+
+
+class Note(BaseModel):
+    text: Annotated[str, Field(max_length=500)]
+
+
+class Payload(BaseModel):
+    """What the access token carries: small, and readable by the client."""
+
+    notes_written: int = 0
+
+
+@app.get("/", include_in_schema=False)
+async def page() -> FileResponse:
+    return FileResponse(Path(__file__).with_name("page.html"))
 
 
 @app.post("/login")
-async def login(request: Request, user_id: Annotated[str, Body(embed=True)]) -> dict[str, str]:
-    # Your check of who it is goes here.
-    session = await create_new_session(request, user_id, {"role": "editor"}, {"cart": []})
-    return {"session_handle": session.get_handle()}
+async def login(request: Request, who: Login) -> None:
+    # A real application checks a password here.
+    label = request.headers.get("user-agent", "unknown")[:100]
+    await create_new_session(request, who.name, Payload(), Note(text=""), client_label=label)
 
 
-@app.post("/session/refresh")
-async def refresh(session: UserSession) -> dict[str, str]:
-    # On this path the dependency has refreshed the session.
-    return {"session_handle": session.get_handle()}
+@app.get("/session")
+async def show(session: OptionalSession) -> dict[str, Any] | None:
+    if session is None:
+        return None
+    note = await session.get_session_data_as(Note)
+    everywhere = await sessions.get_sessions_for_user(session.get_user_id())
+    return {
+        "user": session.get_user_id(),
+        "handle": session.get_handle(),
+        "payload": session.get_access_token_payload(),
+        "token_expires": session.get_access_token_expiry(),
+        "note": note.text,
+        "sessions": len(everywhere),
+    }
 
 
-@app.get("/me")
-async def me(session: UserSession) -> dict[str, object]:
-    return {"user_id": session.get_user_id(), "payload": session.get_jwt_payload()}
+@app.put("/note")
+async def write_note(session: RequiredSession, note: Note) -> None:
+    await session.update_session_data(note)
+    payload = session.get_access_token_payload_as(Payload)
+    payload.notes_written += 1
+    await session.update_jwt_payload(payload)
 
 
-@app.get("/devices")
-async def devices(session: UserSession) -> list[str]:
-    return await get_all_session_handles_for_user(session.get_user_id())
-
-
-@app.post("/logout-everywhere")
-async def logout_everywhere(session: UserSession) -> list[str]:
-    ended = await revoke_all_sessions_for_user(session.get_user_id())
-    # It has ended already; this clears the cookies.
-    await session.revoke_session()
-    return ended
-
-
-@app.post("/test")
-async def test_info(session: UserSession) -> JSONResponse:
-    user_id = session.get_user_id()
-
-    # update session info
-    session_data = await session.get_session_data()
-    new_session_data = {**session_data, "newKey": "newVal", "seen": user_id}
-    await session.update_session_data(new_session_data)
-
-    # update jwt payload
-    payload_data = session.get_jwt_payload()
-    new_payload = {**payload_data, "newKey": "newVal"}
-    await session.update_jwt_payload(new_payload)
-
-    # revoking session
-    await session.revoke_session()
-
-    return JSONResponse(content={"status": "ok"})
+@app.post("/sign-out-elsewhere")
+async def sign_out_elsewhere(session: RequiredSession) -> int:
+    return len(await session.revoke_other_sessions())

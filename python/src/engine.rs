@@ -15,7 +15,7 @@ use crate::{
     information::{handles_to_python, information_to_python},
     json::{json_to_python, object_from_python, object_to_python},
     process::{Opened, Process},
-    settings::{GivenSettings, Location, Settings},
+    settings::{GivenSettings, Settings},
 };
 
 /// What an engine, its requests and its sessions share.
@@ -42,6 +42,14 @@ impl Shared {
 
     pub(crate) fn error(&self, py: Python<'_>, failure: Failure) -> PyErr {
         failure.into_error(py, &self.web_config, &self.make_error)
+    }
+
+    /// What this process has, if anything.
+    fn running(&self) -> Option<Arc<Process>> {
+        match &*self.state() {
+            State::Running(process) if process.is_current() => Some(Arc::clone(process)),
+            State::Running(_) | State::Idle | State::Closed => None,
+        }
     }
 
     /// What this process has; begun where there is nothing yet.
@@ -99,6 +107,14 @@ fn nothing() -> Answer {
 #[pyclass(frozen, module = "sessile._sessile")]
 pub(crate) struct Engine {
     shared: Arc<Shared>,
+    /// What is closed while the process forks; it may be closed for good meanwhile.
+    forking: Mutex<Option<Arc<Process>>>,
+}
+
+impl Engine {
+    fn forking(&self) -> MutexGuard<'_, Option<Arc<Process>>> {
+        self.forking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[pymethods]
@@ -110,7 +126,8 @@ impl Engine {
         let settings = Arc::new(settings.check(py)?);
         let web_config = Arc::new(settings.web.clone());
         let state = Mutex::new(State::Idle);
-        Ok(Self { shared: Arc::new(Shared { settings, web_config, make_error, state }) })
+        let shared = Arc::new(Shared { settings, web_config, make_error, state });
+        Ok(Self { shared, forking: Mutex::new(None) })
     }
 
     /// The path of the refresh route.
@@ -157,29 +174,30 @@ impl Engine {
         close(py, before);
     }
 
-    /// Closes the file so that the process can fork, and says whether it was open; the next call
-    /// opens it again.
-    fn prepare_fork(&self, py: Python<'_>) -> bool {
-        let before = {
+    /// Closes the file so that the process can fork. Calls of other threads wait for `end_fork`,
+    /// which must follow, in this process; in the forked one it must not.
+    fn begin_fork(&self, py: Python<'_>) {
+        if let Some(process) = self.shared.running() {
+            py.detach(|| process.begin_fork());
+            *self.forking() = Some(process);
+        }
+    }
+
+    /// Opens the file again. If that fails, the next call tries once more.
+    fn end_fork(&self, py: Python<'_>) {
+        let Some(process) = self.forking().take() else { return };
+        if py.detach(|| process.end_fork()).is_err() {
             let mut state = self.shared.state();
-            match &*state {
-                // What is in memory would be lost.
-                State::Running(_) if matches!(self.shared.settings.location, Location::Memory) => {
-                    return false;
-                }
-                State::Running(_) => std::mem::replace(&mut *state, State::Idle),
-                State::Idle | State::Closed => return false,
+            if matches!(&*state, State::Running(running) if Arc::ptr_eq(running, &process)) {
+                *state = State::Idle;
             }
-        };
-        close(py, before);
-        true
+        }
     }
 
     /// How often each intent was asked of the store, by its name, since this process opened it.
     fn store_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
-        if let State::Running(process) = &*self.shared.state()
-            && process.is_current()
+        if let Some(process) = self.shared.running()
             && let Some(opened) = process.opened_already()
         {
             for (name, number) in opened.sessions.store().calls() {

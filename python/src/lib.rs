@@ -11,6 +11,7 @@ mod clock;
 mod engine;
 mod exchange;
 mod failure;
+mod file_store;
 mod information;
 mod json;
 mod notifier;

@@ -3,18 +3,18 @@
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
 
 use async_lock::OnceCell;
 use futures_channel::oneshot;
-use sessile::{Sessions, SessionsBuilder, WebSessions, sqlite::SqliteStore};
+use sessile::{Sessions, SessionsBuilder, WebSessions, store::StoreError};
 
 use crate::{
     call::block_on,
     failure::Failure,
+    file_store::FileStore,
     notifier::Notifier,
     settings::{Location, Settings},
     store::OpenStore,
@@ -98,20 +98,40 @@ impl Process {
     /// Finishes what was begun, closes the store and ends the threads. Must be called without
     /// holding the interpreter.
     pub(crate) fn close(&self) {
-        let opening = {
-            let mut threads = lock(&self.threads);
-            threads.is_closed = true;
-            mem::take(&mut threads.opening)
-        };
-        for thread in opening {
-            // What it panicked with it has told whoever waits.
-            drop(thread.join());
-        }
-        for sessions in mem::take(&mut lock(&self.threads).opened) {
+        lock(&self.threads).is_closed = true;
+        self.wait_for_opening();
+        for sessions in &self.all_opened() {
             sessions.store().close();
         }
         // Last, so that whoever waited for any of this is told.
         self.notifier.stop();
+    }
+
+    /// A copy, because who closes one may have to wait for a fork, which needs to see them too.
+    fn all_opened(&self) -> Vec<Sessions<OpenStore>> {
+        lock(&self.threads).opened.clone()
+    }
+
+    fn wait_for_opening(&self) {
+        let opening = mem::take(&mut lock(&self.threads).opening);
+        for thread in opening {
+            // What it panicked with it has told whoever waits.
+            drop(thread.join());
+        }
+    }
+
+    /// Finishes what was begun and closes the file, until `end_fork`. Must be called without
+    /// holding the interpreter.
+    pub(crate) fn begin_fork(&self) {
+        self.wait_for_opening();
+        for sessions in &self.all_opened() {
+            sessions.store().begin_fork();
+        }
+    }
+
+    /// Opens the file again, in the process that has forked, and lets those go on who wait for it.
+    pub(crate) fn end_fork(&self) -> Result<(), StoreError> {
+        self.all_opened().iter().try_for_each(|sessions| sessions.store().end_fork())
     }
 }
 
@@ -120,17 +140,13 @@ async fn open(settings: &Settings) -> Result<Opened, Failure> {
         Location::Memory => Sessions::builder(OpenStore::in_memory()),
         Location::File(path) => {
             let key = sessile::wrapping_key_of(path)?;
-            Sessions::builder(OpenStore::in_file(open_file(path)?)).wrapping_key(key)
+            Sessions::builder(OpenStore::in_file(FileStore::open(path)?)).wrapping_key(key)
         }
     };
     let sessions = configured(builder, settings).build().await?;
     sessions.store().forget_calls();
     let web = WebSessions::new(sessions.clone(), settings.web.clone())?;
     Ok(Opened { web, sessions })
-}
-
-fn open_file(path: &Path) -> Result<SqliteStore, Failure> {
-    Ok(SqliteStore::open(path)?)
 }
 
 fn configured(

@@ -10,12 +10,13 @@ use sessile::{
     clock::Timestamp,
     memory::MemoryStore,
     rotation::Rotation,
-    sqlite::SqliteStore,
     store::{
         DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
         SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
     },
 };
+
+use crate::file_store::FileStore;
 
 /// A file, or memory.
 #[derive(Debug)]
@@ -26,12 +27,12 @@ pub(crate) struct OpenStore {
 
 #[derive(Debug)]
 enum Place {
-    File(SqliteStore),
+    File(FileStore),
     Memory(MemoryStore),
 }
 
 impl OpenStore {
-    pub(crate) fn in_file(store: SqliteStore) -> Self {
+    pub(crate) fn in_file(store: FileStore) -> Self {
         Self { place: Place::File(store), calls: Calls::default() }
     }
 
@@ -43,6 +44,21 @@ impl OpenStore {
     pub(crate) fn close(&self) {
         if let Place::File(store) = &self.place {
             store.close();
+        }
+    }
+
+    /// Closes the file while the process forks: calls wait until `end_fork`.
+    pub(crate) fn begin_fork(&self) {
+        if let Place::File(store) = &self.place {
+            store.begin_fork();
+        }
+    }
+
+    /// Opens the file again, in the process that has forked.
+    pub(crate) fn end_fork(&self) -> Result<(), StoreError> {
+        match &self.place {
+            Place::File(store) => store.end_fork(),
+            Place::Memory(_) => Ok(()),
         }
     }
 }
@@ -70,7 +86,7 @@ macro_rules! counted {
                 self.calls.$name.fetch_add(1, Ordering::Relaxed);
                 async move {
                     match &self.place {
-                        Place::File(store) => store.$name($($argument),*).await,
+                        Place::File(store) => store.current().await.$name($($argument),*).await,
                         Place::Memory(store) => store.$name($($argument),*).await,
                     }
                 }

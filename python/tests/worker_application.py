@@ -39,6 +39,13 @@ async def checked(session: Session = Depends(supertokens_session)) -> dict[str, 
     return {"user_id": session.get_user_id()}
 
 
+@app.post("/count")
+async def count(session: Session = Depends(supertokens_session)) -> int:
+    number = int((await session.get_session_data()).get("count", 0)) + 1
+    await session.update_session_data({"count": number})
+    return number
+
+
 @app.post("/revoke")
 async def revoke(session: Session = Depends(supertokens_session)) -> None:
     await session.revoke_session()

@@ -46,7 +46,7 @@ def started(command: list[str], folder: Path, **environment: str) -> Iterator[Se
     log = folder / "server.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", *arguments],
+            [sys.executable, "-m", *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(TESTS), **environment},
             stdout=output,

@@ -1,9 +1,10 @@
-"""What a process owes its open stores: to close them before it forks, and when it ends."""
+"""What a process owes its open stores: to close them while it forks, and when it ends."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -15,14 +16,17 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Closes the store for good."""
-        ...
 
-    def prepare_fork(self) -> bool:
-        """Closes the file until it is needed again; says whether it was open."""
-        ...
+    def begin_fork(self) -> None:
+        """Closes the file, and lets calls wait."""
+
+    def end_fork(self) -> None:
+        """Opens the file again, and lets them go on."""
 
 
 _open: weakref.WeakSet[Closable] = weakref.WeakSet()
+_fork = threading.Lock()
+_forking: list[Closable] = []
 
 
 def watch(closable: Closable) -> None:
@@ -38,14 +42,29 @@ def _close_all() -> None:
     stop_notifiers()
 
 
-def _prepare_fork() -> None:
-    # SQLite cannot be used on both sides of a fork. While one store is being closed, another
-    # thread may open one again; then they are closed once more.
-    for _ in range(10):
-        if not any([closable.prepare_fork() for closable in list(_open)]):
-            return
+def _begin_fork() -> None:
+    # SQLite cannot be used on both sides of a fork. Threads fork one after the other, as with the
+    # locks of `logging`.
+    _fork.acquire()
+    _forking[:] = list(_open)
+    for closable in _forking:
+        closable.begin_fork()
+
+
+def _end_fork() -> None:
+    for closable in _forking:
+        closable.end_fork()
+    _end_fork_in_child()
+
+
+def _end_fork_in_child() -> None:
+    # The new process opens the file for itself when it first needs it.
+    _forking.clear()
+    _fork.release()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_prepare_fork)
+    os.register_at_fork(
+        before=_begin_fork, after_in_parent=_end_fork, after_in_child=_end_fork_in_child
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from ._session import Session
 from ._sessile import Call, Engine, Exchange
+from ._settings import seconds
 from ._shapes import to_dict
 from .exceptions import GeneralError, SessionError
 
@@ -18,9 +20,9 @@ class Answer:
     __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+        self.status: int = status
+        self.headers: list[tuple[str, str]] = headers
+        self.body: bytes = body
 
 
 class SessionRequest:
@@ -53,18 +55,19 @@ class SessionRequest:
         session_required: bool = True,
         anti_csrf_check: bool | None = None,
         check_database: bool | None = None,
-        login_within: float | None = None,
+        login_within: float | timedelta | None = None,
     ) -> Session | None:
         """The session of the request; None if it has none and needs none.
 
         ``anti_csrf_check`` is by method where nothing is said: GET, HEAD, OPTIONS and TRACE are
         not checked. ``check_database`` makes a revocation hold at once, for one call of the
-        store. ``login_within`` is how many seconds ago the login may be at most, for what must
-        not be done in an old session; it is a call of the store.
+        store. ``login_within`` is how long ago the login may be at most, in seconds or as a
+        timedelta, for what must not be done in an old session; it is a call of the store.
         """
         exchange = self.exchange
+        within = None if login_within is None else seconds("login_within", login_within)
         try:
-            found = exchange.authenticate(anti_csrf_check, check_database, login_within)
+            found = exchange.authenticate(anti_csrf_check, check_database, within)
             native = await found if isinstance(found, Call) else found
         except SessionError as error:
             if session_required or error.kind != "unauthorised":
@@ -81,12 +84,13 @@ class SessionRequest:
         session_required: bool = True,
         anti_csrf_check: bool | None = None,
         check_database: bool | None = None,
-        login_within: float | None = None,
+        login_within: float | timedelta | None = None,
     ) -> Session | None:
         """As get_session."""
         exchange = self.exchange
+        within = None if login_within is None else seconds("login_within", login_within)
         try:
-            found = exchange.authenticate(anti_csrf_check, check_database, login_within)
+            found = exchange.authenticate(anti_csrf_check, check_database, within)
             native = found.wait() if isinstance(found, Call) else found
         except SessionError as error:
             if session_required or error.kind != "unauthorised":

@@ -151,9 +151,21 @@ class Session:
         merged = self._merged(access_token_payload_update)
         self._native.update_jwt_payload(merged).wait()
 
+    def sync_get_session_data(self) -> dict[str, Any]:
+        """As get_session_data."""
+        return self._native.session_data().wait()
+
     def sync_get_session_data_from_database(self) -> dict[str, Any]:
         """As get_session_data_from_database."""
         return self._native.session_data().wait()
+
+    def sync_get_session_data_as(self, shape: type[T]) -> T:
+        """As get_session_data_as."""
+        return from_dict(shape, self._native.session_data().wait())
+
+    def sync_update_session_data(self, new_session_data: Any) -> None:
+        """As update_session_data."""
+        self._native.update_session_data(to_dict(new_session_data)).wait()
 
     def sync_update_session_data_in_database(self, new_session_data: Any) -> None:
         """As update_session_data_in_database."""
@@ -170,6 +182,14 @@ class Session:
     def sync_get_session_information(self) -> SessionInformation:
         """As get_session_information."""
         return SessionInformation(**self._native.information().wait())
+
+    def sync_get_time_created(self) -> int:
+        """As get_time_created."""
+        return self.sync_get_session_information().time_created
+
+    def sync_get_expiry(self) -> int | None:
+        """As get_expiry."""
+        return self.sync_get_session_information().expiry
 
     def __repr__(self) -> str:
         return f"<Session {self.get_handle()} of user {self.get_user_id()!r}>"

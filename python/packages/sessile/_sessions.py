@@ -15,31 +15,39 @@ from ._session import SessionInformation
 from ._shapes import to_dict
 from .exceptions import make_error
 
-logger = logging.getLogger("sessile")
+logger: logging.Logger = logging.getLogger("sessile")
 
 
 class OpenEngine:
-    """An engine that is closed when the process ends, and before it forks."""
+    """An engine that is closed when the process ends, and while it forks."""
 
     def __init__(
         self,
         settings: Mapping[str, Any],
         error_maker: Callable[[str, str, str, int, str | None, str | None], BaseException],
     ) -> None:
-        self.engine = Engine(settings, error_maker)
+        self.engine: Engine = Engine(settings, error_maker)
         _lifecycle.watch(self)
 
     async def open(self) -> None:
         """Opens the store now, and not when it is first needed; again after ``close``."""
         await self.engine.open()
 
+    def sync_open(self) -> None:
+        """As open."""
+        self.engine.open().wait()
+
     def close(self) -> None:
         """Finishes what was begun and closes the store. Every later call fails."""
         self.engine.close()
 
-    def prepare_fork(self) -> bool:
-        """Closes the file, and says whether it was open; the next call opens it again."""
-        return self.engine.prepare_fork()
+    def begin_fork(self) -> None:
+        """Closes the file while the process forks. Calls wait until ``end_fork``."""
+        self.engine.begin_fork()
+
+    def end_fork(self) -> None:
+        """Opens the file again, in the process that has forked."""
+        self.engine.end_fork()
 
     def store_calls(self) -> dict[str, int]:
         """How often each function of the store was called, by its name.
@@ -59,6 +67,8 @@ class Sessions(OpenEngine):
     ``store``: the path of a file, which is made if it is not there, with a key file beside it;
     ``:memory:`` for nothing that outlives the process. Without it, ``sessile.db`` in the working
     folder.
+
+    Every asynchronous function has a twin ``sync_…``, which waits in its thread.
 
     Raises ValueError that names the setting which is wrong, and NotImplementedError for a store
     that is to come.
@@ -151,9 +161,12 @@ class Sessions(OpenEngine):
         ``headers`` are pairs or a mapping of text, as Flask's ``request.headers`` and Django's
         ``request.headers`` are. ``scheme`` is ``https`` where the browser used that.
         """
-        pairs: Iterable[tuple[str, str]]
-        pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
-        raw = [(name.encode("latin-1"), _header_bytes(value)) for name, value in pairs]
+        given = headers.items() if isinstance(headers, Mapping) else headers
+        pairs = cast("Iterable[tuple[str, str]]", given)
+        try:
+            raw = [(name.encode("ascii"), _header_bytes(value)) for name, value in pairs]
+        except (AttributeError, TypeError, ValueError) as error:
+            raise TypeError("headers must be pairs or a mapping of str that HTTP has") from error
         return SessionRequest(self.engine, method, scheme, raw)
 
     async def revoke_session(self, session_handle: str) -> bool:
@@ -213,6 +226,10 @@ class Sessions(OpenEngine):
         """As revoke_session."""
         return bool(self.engine.revoke_sessions([session_handle]).wait())
 
+    def sync_revoke_multiple_sessions(self, session_handles: list[str]) -> list[str]:
+        """As revoke_multiple_sessions."""
+        return self.engine.revoke_sessions(session_handles).wait()
+
     def sync_revoke_all_sessions_for_user(
         self, user_id: str, tenant_id: str | None = None, *, except_session: str | None = None
     ) -> list[str]:
@@ -226,10 +243,34 @@ class Sessions(OpenEngine):
         found = self.engine.sessions_of_user(user_id, tenant_id).wait()
         return [SessionInformation(**information) for information in found]
 
+    def sync_get_all_session_handles_for_user(
+        self, user_id: str, tenant_id: str | None = None
+    ) -> list[str]:
+        """As get_all_session_handles_for_user."""
+        found = self.engine.sessions_of_user(user_id, tenant_id).wait()
+        return [information["session_handle"] for information in found]
+
     def sync_get_session_information(self, session_handle: str) -> SessionInformation | None:
         """As get_session_information."""
         found = self.engine.session_information(session_handle).wait()
         return None if found is None else SessionInformation(**found)
+
+    def sync_update_session_data_in_database(
+        self, session_handle: str, new_session_data: Any
+    ) -> None:
+        """As update_session_data_in_database."""
+        self.engine.update_session_data(session_handle, to_dict(new_session_data)).wait()
+
+    def sync_update_access_token_payload(
+        self, session_handle: str, new_access_token_payload: Any
+    ) -> None:
+        """As update_access_token_payload."""
+        payload = to_dict(new_access_token_payload)
+        self.engine.update_jwt_payload(session_handle, payload).wait()
+
+    def sync_get_json_web_key_set(self) -> tuple[dict[str, Any], str]:
+        """As get_json_web_key_set."""
+        return self.engine.json_web_key_set().wait()
 
     def sync_sweep(self) -> int:
         """As sweep."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -13,9 +13,9 @@ def to_dict(value: object) -> dict[str, Any]:
     """The dict that a mapping, a dataclass or a Pydantic model is."""
     if isinstance(value, dict):
         return value
-    dump = getattr(value, "model_dump", None)
+    dump: Callable[..., dict[str, Any]] | None = getattr(value, "model_dump", None)
     if callable(dump):
-        return cast("dict[str, Any]", dump(mode="json"))
+        return dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, Mapping):

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from ._request import SessionRequest, error_body
 from ._sessile import BROWSER_SCRIPT
+from ._sessile import CORS_EXPOSED_HEADERS as CORS_EXPOSED_HEADERS
+from ._sessile import CORS_REQUEST_HEADERS as CORS_REQUEST_HEADERS
 from ._sessions import OpenEngine, Sessions
 from .exceptions import GeneralError, SessionError
 
@@ -24,7 +26,7 @@ SCOPE_KEY: Final = "sessile"
 FIRST_SWEEP: Final = 60.0
 SWEEP_INTERVAL: Final = 3600.0
 
-logger = logging.getLogger("sessile")
+logger: logging.Logger = logging.getLogger("sessile")
 
 
 class StoreLifespan:
@@ -77,7 +79,7 @@ def answering(request: SessionRequest, send: Send) -> Send:
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.accept"):
-            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers") or ())
             cached = any(name.lower() == b"cache-control" for name, _ in headers)
             message = {**message, "headers": headers + request.raw_response_headers(cached)}
         await send(message)
@@ -105,6 +107,8 @@ class SessionMiddleware:
     """
 
     def __init__(self, app: ASGIApp, sessions: Sessions, *, routes: bool = True) -> None:
+        if not isinstance(sessions, Sessions):
+            raise TypeError(f"sessions must be a sessile.Sessions, not {type(sessions).__name__}")
         self._app = app
         self._sessions = sessions
         self._lifespan = StoreLifespan(sessions)

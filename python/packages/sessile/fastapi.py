@@ -108,7 +108,7 @@ async def get_session(
     session_required: bool = True,
     anti_csrf_check: bool | None = None,
     check_database: bool | None = None,
-    login_within: float | None = None,
+    login_within: float | timedelta | None = None,
 ) -> Session | None:
     """The session of this request, as ``SessionRequest.get_session`` gives it."""
     return await session_request(connection).get_session(

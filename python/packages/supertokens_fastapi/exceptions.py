@@ -72,6 +72,13 @@ def _raise(
     raise kind(str(msg)) from cause
 
 
+def raise_wrong_argument(error: Exception) -> NoReturn:
+    """Raises a SuperTokensGeneralError for an argument of a wrong type or value."""
+    # The extension module says in a note which argument it is.
+    notes: list[str] = getattr(error, "__notes__", [])
+    raise SuperTokensGeneralError(" ".join([str(error), *notes])) from error
+
+
 def make_error(
     kind: str,
     message: str,

@@ -12,10 +12,7 @@ from sessile._sessile import Call
 from sessile._sessile import Session as NativeSession
 
 from . import _instances
-from .exceptions import (
-    SuperTokensUnauthorisedError,
-    raise_general_exception,
-)
+from .exceptions import SuperTokensUnauthorisedError, raise_wrong_argument
 from .session import Session
 
 T = TypeVar("T")
@@ -47,7 +44,7 @@ async def create_new_session(
     try:
         native = await exchange.create_new_session(user_id, payload, data)
     except (TypeError, ValueError) as error:
-        raise_general_exception(str(error), error)
+        raise_wrong_argument(error)
     return _keep(request, native)
 
 
@@ -120,7 +117,7 @@ async def _by_handle(call: Callable[[], Awaitable[T]]) -> T:
         error.clears_cookies = False
         raise
     except (TypeError, ValueError) as error:
-        raise_general_exception(str(error), error)
+        raise_wrong_argument(error)
 
 
 async def revoke_session(session_handle: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sessile._session import Session as SessileSession
 
-from .exceptions import raise_general_exception
+from .exceptions import raise_wrong_argument
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ async def general_errors(work: Awaitable[T]) -> T:
     try:
         return await work
     except (TypeError, ValueError) as error:
-        raise_general_exception(str(error), error)
+        raise_wrong_argument(error)
 
 
 class Session(SessileSession):

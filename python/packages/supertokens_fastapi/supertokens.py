@@ -28,7 +28,7 @@ from .exceptions import (
     make_error,
 )
 
-logger = logging.getLogger("sessile")
+logger: logging.Logger = logging.getLogger("sessile")
 
 ErrorCallback = Callable[[SuperTokensUnauthorisedError], Response | Awaitable[Response]]
 TryRefreshCallback = Callable[
