@@ -51,6 +51,14 @@ pub(crate) enum Failure {
     Sqlite(Arc<rusqlite::Error>),
 }
 
+impl Failure {
+    /// Whether another connection has the file locked.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Sqlite(error)
+            if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
+    }
+}
+
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(Arc::new(error))

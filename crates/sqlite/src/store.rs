@@ -67,7 +67,7 @@ impl SqliteStore {
             .collect::<Result<Vec<_>, _>>()?;
         let shared = Shared {
             path: file.path().to_owned(),
-            writer: Writer::start(writer)?,
+            writer: Writer::start(writer, options.busy_timeout)?,
             readers: Readers::start(readers)?,
         };
         Ok(Self { shared: Arc::new(shared) })

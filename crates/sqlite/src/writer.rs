@@ -7,6 +7,8 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -45,11 +47,18 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection) -> Result<Self, StoreError> {
+    pub(crate) fn start(
+        connection: Connection,
+        busy_timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        // From here on `begin` waits.
+        connection
+            .busy_timeout(Duration::ZERO)
+            .map_err(|error| Failure::from(error).report(Task::Write("opening the database")))?;
         let (requests, queue) = Queue::new();
         let counters = Arc::<Counters>::default();
         let counted = Arc::clone(&counters);
-        let work = move || commit_all(&connection, &queue, &counted);
+        let work = move || commit_all(&connection, &queue, &counted, busy_timeout);
         let thread = spawn("sessile-sqlite-writer", work)?;
         Ok(Self { threads: Threads::new(requests, vec![thread]), counters })
     }
@@ -76,13 +85,14 @@ impl Writer {
     }
 }
 
-fn commit_all(connection: &Connection, queue: &Queue, counters: &Counters) {
+fn commit_all(connection: &Connection, queue: &Queue, counters: &Counters, busy_timeout: Duration) {
     while let Some(first) = queue.next() {
         // What has queued up while the last batch was committed, and no waiting for more. A write
         // whose caller went away is done too: a client that logs out need not stay to see it.
         let batch = iter::once(first).chain(queue.present().take(LARGEST_BATCH - 1)).collect();
         // The batch is dropped in the panic, which tells its callers.
-        let finished = catch_unwind(AssertUnwindSafe(|| commit(connection, batch, counters)));
+        let finished =
+            catch_unwind(AssertUnwindSafe(|| commit(connection, batch, counters, busy_timeout)));
         if finished.is_err() {
             tracing::error!("a request to the session database panicked; its batch is undone");
             roll_back(connection);
@@ -90,8 +100,14 @@ fn commit_all(connection: &Connection, queue: &Queue, counters: &Counters) {
     }
 }
 
-fn commit(connection: &Connection, mut batch: Vec<Box<dyn Request>>, counters: &Counters) {
-    let outcome = apply(connection, &mut batch);
+fn commit(
+    connection: &Connection,
+    mut batch: Vec<Box<dyn Request>>,
+    counters: &Counters,
+    busy_timeout: Duration,
+) {
+    let outcome =
+        begin(connection, busy_timeout).and_then(|()| apply_and_commit(connection, &mut batch));
     match &outcome {
         Ok(()) => {
             let writes = u64::try_from(batch.len()).unwrap_or_default();
@@ -105,9 +121,27 @@ fn commit(connection: &Connection, mut batch: Vec<Box<dyn Request>>, counters: &
     }
 }
 
-/// Runs the batch in one transaction. An error is one of the whole batch.
-fn apply(connection: &Connection, batch: &mut [Box<dyn Request>]) -> Result<(), Failure> {
-    execute(connection, "BEGIN IMMEDIATE")?;
+/// Begins a transaction, and waits while another connection writes. SQLite's own way of waiting
+/// looks less and less often, and can miss for long each moment that a busy process leaves.
+fn begin(connection: &Connection, busy_timeout: Duration) -> Result<(), Failure> {
+    const PAUSE: Duration = Duration::from_millis(1);
+    let mut waited = Duration::ZERO;
+    loop {
+        match execute(connection, "BEGIN IMMEDIATE") {
+            Err(failure) if failure.is_busy() && waited < busy_timeout => {
+                thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Runs the batch in the transaction that was begun. An error is one of the whole batch.
+fn apply_and_commit(
+    connection: &Connection,
+    batch: &mut [Box<dyn Request>],
+) -> Result<(), Failure> {
     if let [alone] = batch {
         // Its failure is the transaction's, which is rolled back.
         alone.run(connection)?;
@@ -168,7 +202,9 @@ mod tests {
     async fn writer() -> (Writer, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let file = DatabaseFile::find_or_create(&folder.path().join("sessions.db")).unwrap();
-        let writer = Writer::start(open_writer(&file, &SqliteOptions::default()).unwrap()).unwrap();
+        let options = SqliteOptions::default();
+        let connection = open_writer(&file, &options).unwrap();
+        let writer = Writer::start(connection, options.busy_timeout).unwrap();
         let create = |connection: &Connection| Ok(connection.execute_batch(CREATE)?);
         writer.submit("creating", create).await.unwrap();
         (writer, folder)

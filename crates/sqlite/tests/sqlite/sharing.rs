@@ -1,4 +1,11 @@
-use std::{sync::Barrier, thread};
+use std::{
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use sessile_core::{
     AppId,
@@ -102,6 +109,34 @@ async fn a_store_sees_what_another_has_acknowledged() {
         let found = stores[(number + 1) % 2].get_session(&app, &row.handle).await.unwrap();
         assert!(found == Some(row));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_is_never_idle_leaves_others_their_turn() {
+    let (folder, app) = (Folder::new(), AppId::default());
+    let busy = folder.open();
+    let other = SqliteStore::options().busy_timeout(Duration::from_secs(1));
+    let other = other.open(folder.file("")).unwrap();
+    let is_done = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..8)
+        .map(|_| {
+            let (busy, app, is_done) = (busy.clone(), app.clone(), Arc::clone(&is_done));
+            tokio::spawn(async move {
+                while !is_done.load(Ordering::Relaxed) {
+                    busy.insert_session(&app, session()).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut refused = 0;
+    for _ in 0..50 {
+        refused += u32::from(other.insert_session(&app, session()).await.is_err());
+    }
+    is_done.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(refused, 0, "of 50 writes beside those of a busy store");
 }
 
 #[test]
