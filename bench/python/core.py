@@ -1,4 +1,4 @@
-"""What supertokens-python asks a core for when it verifies: its versions, and the public keys."""
+"""supertokens-python, and what it asks a core for: its versions, and the public keys."""
 
 from __future__ import annotations
 
@@ -27,3 +27,22 @@ def serve_core(keys: dict[str, Any]) -> str:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
+
+
+def set_up_supertokens(core: str) -> None:
+    """Has supertokens-python verify sessions by the keys of that core."""
+    from supertokens_python import InputAppInfo, SupertokensConfig, init
+    from supertokens_python.recipe import session
+
+    init(
+        app_info=InputAppInfo(
+            app_name="bench",
+            api_domain="http://localhost:8000",
+            website_domain="http://localhost:8000",
+        ),
+        framework="fastapi",
+        supertokens_config=SupertokensConfig(connection_uri=core),
+        recipe_list=[session.init(anti_csrf="NONE")],
+        mode="asgi",
+        telemetry=False,
+    )

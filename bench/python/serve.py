@@ -14,13 +14,12 @@ from typing import Annotated, Any
 
 import supertokens_fastapi
 import uvicorn
+from core import set_up_supertokens
 from fastapi import Depends, FastAPI
 from sessile import Session, Sessions
 from sessile.asgi import SessionMiddleware
 from sessile.fastapi import verify_session
-from supertokens_python import InputAppInfo, SupertokensConfig, init
 from supertokens_python.framework.fastapi import get_middleware
-from supertokens_python.recipe import session as supertokens_session
 from supertokens_python.recipe.session import SessionContainer
 from supertokens_python.recipe.session.framework.fastapi import (
     verify_session as verify_supertokens,
@@ -62,18 +61,7 @@ def with_supertokens_fastapi(store: str) -> FastAPI:
 
 
 def with_supertokens_python(core: str) -> FastAPI:
-    init(
-        app_info=InputAppInfo(
-            app_name="bench",
-            api_domain="http://localhost:8000",
-            website_domain="http://localhost:8000",
-        ),
-        framework="fastapi",
-        supertokens_config=SupertokensConfig(connection_uri=core),
-        recipe_list=[supertokens_session.init(anti_csrf="NONE")],
-        mode="asgi",
-        telemetry=False,
-    )
+    set_up_supertokens(core)
     app = FastAPI()
     app.add_middleware(get_middleware())
 

@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
+from core import set_up_supertokens
+
 Verify = Callable[[str], Awaitable[str]]
 
 
@@ -37,22 +39,9 @@ def with_sessile(store: str) -> Verify:
 
 
 def with_supertokens(core: str) -> Verify:
-    from supertokens_python import InputAppInfo, SupertokensConfig, init
-    from supertokens_python.recipe import session
     from supertokens_python.recipe.session.asyncio import get_session_without_request_response
 
-    init(
-        app_info=InputAppInfo(
-            app_name="bench",
-            api_domain="http://localhost:8000",
-            website_domain="http://localhost:8000",
-        ),
-        framework="fastapi",
-        supertokens_config=SupertokensConfig(connection_uri=core),
-        recipe_list=[session.init(anti_csrf="NONE")],
-        mode="asgi",
-        telemetry=False,
-    )
+    set_up_supertokens(core)
 
     async def verify(access_token: str) -> str:
         found = await get_session_without_request_response(access_token)

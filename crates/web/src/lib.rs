@@ -20,6 +20,7 @@ mod cookies;
 mod error;
 mod origin;
 mod request;
+mod requirements;
 mod response;
 mod session;
 mod web_sessions;
@@ -28,9 +29,10 @@ pub use anti_csrf::AntiCsrfMode;
 pub use config::{BrowserContract, SameSite, Transfer, WebConfig};
 pub use error::{ForbiddenReason, WebError};
 pub use request::RequestHead;
+pub use requirements::{AntiCsrfCheck, Requirements};
 pub use response::ResponseChanges;
 pub use session::Session;
-pub use web_sessions::{AntiCsrfCheck, Requirements, WebSessions};
+pub use web_sessions::WebSessions;
 
 /// A script for pages without a front-end SDK: `sessile.fetch` refreshes an expired access token
 /// once across all tabs and repeats the request.

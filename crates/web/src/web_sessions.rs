@@ -1,63 +1,21 @@
-use std::{cmp::Reverse, sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc};
 
 use sessile_core::{
     AntiCsrf, Error, GeneralError, IssuedSession, NewSession, RefreshRequest, SessionService,
-    TryRefreshReason, UnauthorisedReason, VerifiedSession, VerifyRequest, event::RevocationReason,
-    policy::Revocation,
+    TryRefreshReason, UnauthorisedReason, VerifiedSession, event::RevocationReason,
 };
 use smallvec::smallvec;
 
 use crate::{
-    anti_csrf::{AntiCsrfMode, check_fetch_metadata, check_request, is_safe},
+    anti_csrf::{AntiCsrfMode, check_fetch_metadata, check_request},
     config::{BrowserContract, Transfer, WebConfig},
     cookies::SessionCookie,
     error::{ForbiddenReason, WebError},
     request::{RequestHead, Values, looks_like_access_token},
+    requirements::{AntiCsrfCheck, Requirements},
     response::{ANTI_CSRF, ResponseChanges},
     session::Session,
 };
-
-/// Whether a request with a session is checked for coming from another site.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum AntiCsrfCheck {
-    /// By its method: GET, HEAD, OPTIONS and TRACE are not checked, all others are.
-    #[default]
-    ByMethod,
-    /// It is.
-    Required,
-    /// It is not.
-    Skipped,
-}
-
-/// What a handler requires of a session beyond its being there.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Requirements {
-    /// Whether the request is checked for coming from another site.
-    pub anti_csrf: AntiCsrfCheck,
-    /// How soon a revocation must hold; the policy's choice where nothing is said.
-    pub revocation: Option<Revocation>,
-    /// How long ago the login may be at most. One store call.
-    pub login_within: Option<Duration>,
-}
-
-impl Requirements {
-    fn check_anti_csrf(&self, head: &RequestHead<'_>) -> bool {
-        match self.anti_csrf {
-            AntiCsrfCheck::ByMethod => !is_safe(head.method),
-            AntiCsrfCheck::Required => true,
-            AntiCsrfCheck::Skipped => false,
-        }
-    }
-
-    fn of_token<'a>(&self, access_token: &'a str, anti_csrf: AntiCsrf<'a>) -> VerifyRequest<'a> {
-        VerifyRequest {
-            anti_csrf,
-            revocation: self.revocation,
-            login_within: self.login_within,
-            ..VerifyRequest::new(access_token)
-        }
-    }
-}
 
 /// Sessions, as requests and answers carry them. Clones are cheap and share everything.
 #[derive(Clone, Debug)]
