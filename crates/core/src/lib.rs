@@ -40,6 +40,7 @@ mod sealed;
 mod secret;
 mod service;
 mod session;
+mod tenant_store;
 
 pub mod clock;
 #[cfg(feature = "conformance")]

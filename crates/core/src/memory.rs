@@ -1,18 +1,19 @@
 //! A store that forgets everything when the process ends: for tests, and to try things out.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
     clock::Timestamp,
-    identifier::{AppId, SessionHandle, TenantScope},
+    identifier::{AppId, SessionHandle, TenantId, TenantScope},
     rotation::Rotation,
     store::{
         DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, Sweep, Swept, WhenFull,
+        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, StoredTenant, Sweep,
+        Swept, TenantStore, WhenFull,
     },
 };
 
@@ -31,6 +32,7 @@ struct App {
     /// In the order in which they were added.
     signing_keys: Vec<StoredSigningKey>,
     secrets: HashMap<String, String>,
+    tenants: BTreeMap<TenantId, StoredTenant>,
 }
 
 impl MemoryStore {
@@ -295,6 +297,38 @@ impl Store for MemoryStore {
                 .retain(|key| key.is_static || key.created_at >= sweep.keys_created_before);
             Swept { sessions: expired.len(), keys: keys - app.signing_keys.len() }
         }))
+    }
+}
+
+impl TenantStore for MemoryStore {
+    async fn tenants(&self) -> Result<Vec<StoredTenant>, StoreError> {
+        let apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(apps.values().flat_map(|app| app.tenants.values()).cloned().collect())
+    }
+
+    async fn put_tenant(&self, tenant: StoredTenant) -> Result<bool, StoreError> {
+        let name = tenant.app.clone();
+        Ok(self.with(&name, |app| {
+            let known = app.tenants.get(&tenant.tenant).map(|known| known.created_at);
+            let created_at = known.unwrap_or(tenant.created_at);
+            app.tenants.insert(tenant.tenant.clone(), StoredTenant { created_at, ..tenant });
+            known.is_none()
+        }))
+    }
+
+    async fn remove_tenant(&self, app: &AppId, tenant: &TenantId) -> Result<bool, StoreError> {
+        Ok(self.with(app, |app| {
+            let handles = app.sessions.keys().filter(|handle| handle.tenant() == *tenant);
+            for handle in handles.cloned().collect::<Vec<_>>() {
+                app.remove(&handle);
+            }
+            app.tenants.remove(tenant).is_some()
+        }))
+    }
+
+    async fn remove_app(&self, app: &AppId) -> Result<bool, StoreError> {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(apps.remove(app).is_some_and(|app| !app.tenants.is_empty()))
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::{error::Error as StdError, fmt, future::Future, num::NonZeroUsize};
 
+pub use crate::tenant_store::{StoredTenant, TenantStore};
 use crate::{
     clock::Timestamp,
     identifier::{AppId, SessionHandle, TenantScope},

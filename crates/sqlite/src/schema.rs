@@ -12,7 +12,8 @@ pub(crate) const APPLICATION_ID: i32 = 0x5365_7373;
 
 /// Each takes the tables from one version to the next, and the number of those that a file has
 /// seen is its version. One that was published is never changed.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE sessions (
         app_id TEXT NOT NULL,
         handle TEXT NOT NULL,
@@ -52,7 +53,20 @@ const MIGRATIONS: &[&str] = &["
         value TEXT NOT NULL,
         PRIMARY KEY (app_id, name)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    -- Factors are JSON arrays of text.
+    CREATE TABLE tenants (
+        app_id TEXT NOT NULL,
+        tenant_id TEXT NOT NULL,
+        core_config TEXT NOT NULL,
+        first_factors TEXT,
+        required_secondary_factors TEXT,
+        created_at INTEGER NOT NULL,
+        PRIMARY KEY (app_id, tenant_id)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// The number of migrations that the file has seen; zero for an empty file. Changes nothing.
 ///
@@ -127,4 +141,32 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         transaction.commit()
     };
     migrated().map_err(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_older_version_keeps_what_is_in_it() {
+        for seen in 1..MIGRATIONS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for migration in &MIGRATIONS[..seen] {
+                connection.execute_batch(migration).unwrap();
+            }
+            connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            connection.pragma_update(None, "user_version", i64::try_from(seen).unwrap()).unwrap();
+            let secret = "INSERT INTO secrets VALUES ('public', 'name', 'kept')";
+            connection.execute(secret, []).unwrap();
+
+            let path = Path::new(":memory:");
+            migrate(&mut connection, path).unwrap();
+            assert_eq!(version(&mut connection, path).unwrap(), MIGRATIONS.len());
+            let kept = connection.query_row("SELECT value FROM secrets", [], |row| row.get(0));
+            assert_eq!(kept, Ok("kept".to_owned()), "of version {seen}");
+            let tenants =
+                connection.query_row("SELECT count(*) FROM tenants", [], |row| row.get(0));
+            assert_eq!(tenants, Ok(0), "of version {seen}");
+        }
+    }
 }

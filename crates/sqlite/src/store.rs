@@ -5,12 +5,13 @@ use std::{
 };
 
 use sessile_core::{
-    AppId, SessionHandle, TenantScope,
+    AppId, SessionHandle, TenantId, TenantScope,
     clock::Timestamp,
     rotation::Rotation,
     store::{
         DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
+        SessionRecord, Store, StoreError, StoredSigningKey, StoredTenant, Sweep, Swept,
+        TenantStore,
     },
 };
 
@@ -19,7 +20,7 @@ use crate::{
     file::DatabaseFile,
     options::SqliteOptions,
     reader::Readers,
-    statements::{keys, limits, sessions, sweeping},
+    statements::{keys, limits, sessions, sweeping, tenants},
     writer::{Statistics, Writer},
 };
 
@@ -34,7 +35,7 @@ pub struct SqliteStore {
 struct Shared {
     path: PathBuf,
     writer: Writer,
-    readers: Readers,
+    readers: Arc<Readers>,
 }
 
 impl SqliteStore {
@@ -65,12 +66,10 @@ impl SqliteStore {
         let readers = (0..options.readers)
             .map(|_| connection::open_reader(&file, options))
             .collect::<Result<Vec<_>, _>>()?;
-        let shared = Shared {
-            path: file.path().to_owned(),
-            writer: Writer::start(writer, options.busy_timeout)?,
-            readers: Readers::start(readers)?,
-        };
-        Ok(Self { shared: Arc::new(shared) })
+        let readers = Arc::new(Readers::start(readers)?);
+        let writer = Writer::start(writer, options.busy_timeout, Arc::clone(&readers))?;
+        let path = file.path().to_owned();
+        Ok(Self { shared: Arc::new(Shared { path, writer, readers }) })
     }
 
     /// Writes a copy of the store, as it is at one moment, into a new file, beside the traffic. The
@@ -96,7 +95,6 @@ impl SqliteStore {
     /// Before a process forks, a store must be closed: SQLite cannot be used on both sides of a
     /// fork. Who needs to know no more than that the file is closed some time drops the clones.
     pub fn close(&self) {
-        // Readers first: the last connection to close moves the log into the database.
         self.shared.readers.close();
         self.shared.writer.close();
     }
@@ -268,5 +266,28 @@ impl Store for SqliteStore {
         let app = app.clone();
         let work = move |connection: &_| sweeping::sweep(connection, &app, &sweep);
         self.shared.writer.submit("sweeping", work).await
+    }
+}
+
+impl TenantStore for SqliteStore {
+    async fn tenants(&self) -> Result<Vec<StoredTenant>, StoreError> {
+        self.shared.readers.submit("listing the tenants", tenants::all).await
+    }
+
+    async fn put_tenant(&self, tenant: StoredTenant) -> Result<bool, StoreError> {
+        let work = move |connection: &_| tenants::put(connection, &tenant);
+        self.shared.writer.submit("putting a tenant", work).await
+    }
+
+    async fn remove_tenant(&self, app: &AppId, tenant: &TenantId) -> Result<bool, StoreError> {
+        let (app, tenant) = (app.clone(), tenant.clone());
+        let work = move |connection: &_| tenants::remove(connection, &app, &tenant);
+        self.shared.writer.submit("removing a tenant", work).await
+    }
+
+    async fn remove_app(&self, app: &AppId) -> Result<bool, StoreError> {
+        let app = app.clone();
+        let work = move |connection: &_| tenants::remove_app(connection, &app);
+        self.shared.writer.submit("removing an app", work).await
     }
 }

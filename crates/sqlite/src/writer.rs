@@ -16,7 +16,7 @@ use sessile_core::store::StoreError;
 
 use crate::{
     failure::{Failure, Task},
-    reader::spawn,
+    reader::{Readers, spawn},
     request::{Queue, Request, Threads},
 };
 
@@ -46,10 +46,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread. At its end it closes the readers before its own connection: the last one
+    /// to close moves the log into the database, and a reader could not.
     pub(crate) fn start(
         connection: Connection,
         busy_timeout: Duration,
+        readers: Arc<Readers>,
     ) -> Result<Self, StoreError> {
         // From here on `begin` waits.
         connection
@@ -58,7 +60,11 @@ impl Writer {
         let (requests, queue) = Queue::new();
         let counters = Arc::<Counters>::default();
         let counted = Arc::clone(&counters);
-        let work = move || commit_all(&connection, &queue, &counted, busy_timeout);
+        let work = move || {
+            commit_all(&connection, &queue, &counted, busy_timeout);
+            readers.close();
+            drop(connection);
+        };
         let thread = spawn("sessile-sqlite-writer", work)?;
         Ok(Self { threads: Threads::new(requests, vec![thread]), counters })
     }
@@ -204,7 +210,8 @@ mod tests {
         let file = DatabaseFile::find_or_create(&folder.path().join("sessions.db")).unwrap();
         let options = SqliteOptions::default();
         let connection = open_writer(&file, &options).unwrap();
-        let writer = Writer::start(connection, options.busy_timeout).unwrap();
+        let readers = Arc::new(Readers::start([]).unwrap());
+        let writer = Writer::start(connection, options.busy_timeout, readers).unwrap();
         let create = |connection: &Connection| Ok(connection.execute_batch(CREATE)?);
         writer.submit("creating", create).await.unwrap();
         (writer, folder)

@@ -16,6 +16,7 @@ mod rotation;
 mod samples;
 mod sessions;
 mod sweeping;
+mod tenants;
 mod users;
 
 pub use keys::{
@@ -46,6 +47,9 @@ pub use sessions::{
     unknown_sessions_are_not_found,
 };
 pub use sweeping::{a_sweep_removes_what_is_before, a_sweep_respects_its_limit};
+pub use tenants::{
+    apps_are_removed_whole, tenants_are_kept, tenants_are_removed_with_their_sessions,
+};
 pub use users::{
     concurrent_inserts_are_all_listed, no_acknowledged_session_survives_removal,
     sessions_of_a_user_are_listed, sessions_of_a_user_are_removed,
@@ -144,5 +148,27 @@ macro_rules! store_conformance {
                 $crate::conformance::$check(store_of(&fixture)).await;
             }
         )*
+    };
+}
+
+/// Makes a test of every check that a [`TenantStore`](crate::store::TenantStore) passes beside
+/// those of [`store_conformance!`](crate::store_conformance), which has the same arguments.
+///
+/// ```
+/// # use sessile_core::memory::MemoryStore;
+/// sessile_core::tenant_store_conformance!(|| async { MemoryStore::new() });
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! tenant_store_conformance {
+    ($new_store:expr $(,)?) => {
+        $crate::tenant_store_conformance!($new_store, ::core::convert::identity);
+    };
+    ($new_fixture:expr, $store_of:expr $(,)?) => {
+        $crate::store_conformance! { @checks ($new_fixture) ($store_of)
+            tenants_are_kept
+            tenants_are_removed_with_their_sessions
+            apps_are_removed_whole
+        }
     };
 }

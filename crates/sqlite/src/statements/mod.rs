@@ -4,6 +4,7 @@ pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod sessions;
 pub(crate) mod sweeping;
+pub(crate) mod tenants;
 
 #[cfg(test)]
 mod tests {
