@@ -4,12 +4,15 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
-use sessile::{Sessions, SessionsBuilder, memory::MemoryStore, store::Store};
+use sessile::{Sessions, SessionsBuilder, memory::MemoryStore, store::TenantStore};
 use sessile_server::{Server, ServerConfig};
 use tokio::{net::TcpListener, sync::watch};
 
 /// How often sessions that expired and keys that retired are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How often apps and tenants are read that other processes may have changed.
+const SYNCHRONISATION_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long requests that are under way at the end may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,7 +87,7 @@ pub(crate) async fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     }
 }
 
-async fn serve<S: Store>(
+async fn serve<S: TenantStore>(
     arguments: &ServeArguments,
     listener: TcpListener,
     sessions: SessionsBuilder<S>,
@@ -93,6 +96,7 @@ async fn serve<S: Store>(
     let server = Server::start(config, sessions).await.context("the server cannot be started")?;
     let mut stopping = stop_signal()?;
     let sweeping = tokio::spawn(sweep_for_ever(server.clone()));
+    let synchronising = tokio::spawn(synchronise_for_ever(server.clone()));
     let address = listener.local_addr()?;
     warn_beyond_loopback(address);
     println!("Sessile serves on http://{address}, with its sessions in {}", arguments.store);
@@ -108,6 +112,7 @@ async fn serve<S: Store>(
         } => Ok(()),
     };
     sweeping.abort();
+    synchronising.abort();
     Ok(result?)
 }
 
@@ -135,14 +140,32 @@ fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
     Ok(receiver)
 }
 
-async fn sweep_for_ever<S: Store>(server: Server<S>) {
+async fn sweep_for_ever<S: TenantStore>(server: Server<S>) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         interval.tick().await;
-        for sessions in server.apps() {
-            if let Err(error) = sessions.sweep_all().await {
-                tracing::warn!(app = %sessions.app(), %error, "what has expired was not removed");
+        match server.apps().await {
+            Ok(apps) => {
+                for sessions in apps {
+                    if let Err(error) = sessions.sweep_all().await {
+                        let app = sessions.app();
+                        tracing::warn!(%app, %error, "what has expired was not removed");
+                    }
+                }
             }
+            Err(error) => tracing::warn!(%error, "what has expired was not removed"),
+        }
+    }
+}
+
+async fn synchronise_for_ever<S: TenantStore>(server: Server<S>) {
+    let mut interval = tokio::time::interval(SYNCHRONISATION_INTERVAL);
+    // The start has done it just now.
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        if let Err(error) = server.synchronise().await {
+            tracing::warn!(%error, "apps and tenants were not read again");
         }
     }
 }

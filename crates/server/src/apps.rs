@@ -1,19 +1,23 @@
 //! Apps and their tenants: what each has of its own, and how they come and go.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    str::FromStr,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
 };
 
 use sessile_core::{
-    AppId, Error, SessionHandle, Sessions, SessionsBuilder, TenantId, clock::Timestamp,
-    policy::SigningKeyKind, store::Store,
+    AppId, Error, InvalidIdentifier, SessionHandle, Sessions, SessionsBuilder, TenantId,
+    clock::Timestamp,
+    policy::SigningKeyKind,
+    store::{Store, StoredTenant, TenantStore},
 };
 
 use crate::{
     answer::Failure,
     config::{AppConfig, ServerConfig},
     core_config::CoreConfig,
+    directory::{Directory, Tenants},
     path::{PUBLIC, TenantName},
 };
 
@@ -25,13 +29,39 @@ pub(crate) struct TenantSettings {
     pub(crate) required_secondary_factors: Option<Vec<String>>,
 }
 
+impl TenantSettings {
+    pub(crate) fn from_stored(tenant: StoredTenant) -> Self {
+        let core_config = CoreConfig::from_stored(&tenant.core_config);
+        Self {
+            core_config: core_config.unwrap_or_else(|| {
+                let (app, tenant) = (&tenant.app, &tenant.tenant);
+                tracing::warn!(%app, %tenant, "its stored settings are no JSON object; left out");
+                CoreConfig::default()
+            }),
+            first_factors: tenant.first_factors,
+            required_secondary_factors: tenant.required_secondary_factors,
+        }
+    }
+
+    fn to_stored(&self, app: AppId, tenant: TenantId, created_at: Timestamp) -> StoredTenant {
+        StoredTenant {
+            app,
+            tenant,
+            core_config: self.core_config.to_string(),
+            first_factors: self.first_factors.clone(),
+            required_secondary_factors: self.required_secondary_factors.clone(),
+            created_at,
+        }
+    }
+}
+
 /// An app as it is at one time; never changed, only replaced.
 #[derive(Debug)]
 pub(crate) struct App<S> {
     pub(crate) sessions: Sessions<S>,
     pub(crate) config: AppConfig,
     /// By their ids, the public one among them.
-    pub(crate) tenants: BTreeMap<String, TenantSettings>,
+    pub(crate) tenants: Tenants,
 }
 
 impl<S: Store> App<S> {
@@ -60,48 +90,128 @@ impl<S: Store> App<S> {
 pub(crate) struct Apps<S> {
     base: AppConfig,
     test_mode: bool,
-    by_id: RwLock<HashMap<String, Arc<App<S>>>>,
-    /// Whoever changes apps holds it, so that no change is lost.
+    public: Sessions<S>,
+    directory: RwLock<Directory<S>>,
+    /// Whoever changes the directory holds it, so that no change is lost.
     change: async_lock::Mutex<()>,
 }
 
-impl<S: Store> Apps<S> {
-    /// With the public app alone.
+impl<S: TenantStore> Apps<S> {
+    /// With those that are in the store, and the public one in use.
     pub(crate) async fn start(
         builder: SessionsBuilder<S>,
         config: &ServerConfig,
     ) -> Result<Self, Error> {
         let base = config.app.clone();
-        let sessions = builder.policy(base.policy(config.test_mode)).build().await?;
-        make_static_key(&sessions).await?;
-        let tenants = BTreeMap::from([(PUBLIC.to_owned(), TenantSettings::default())]);
-        let app = Arc::new(App { sessions, config: base.clone(), tenants });
-        Ok(Self {
+        let public = builder.policy(base.policy(config.test_mode)).build().await?;
+        make_static_key(&public).await?;
+        let apps = Self {
             base,
             test_mode: config.test_mode,
-            by_id: RwLock::new(HashMap::from([(PUBLIC.to_owned(), app)])),
+            public,
+            directory: RwLock::new(Directory::new()),
             change: async_lock::Mutex::new(()),
-        })
+        };
+        apps.read().await?;
+        Ok(apps)
     }
 
-    /// The app that a path names.
+    /// The app that a path names, which [`prepare`](Self::prepare) has taken into use if it exists.
     pub(crate) fn app(&self, name: &TenantName) -> Result<Arc<App<S>>, Failure> {
-        self.find(&name.app).ok_or_else(|| Failure::UnknownTenant(name.clone()))
+        self.directory().app(&name.app).ok_or_else(|| Failure::UnknownTenant(name.clone()))
     }
 
-    /// Every app.
-    pub(crate) fn all(&self) -> Vec<Arc<App<S>>> {
-        let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
-        by_id.values().map(Arc::clone).collect()
+    /// Takes an app into use if it is known and nobody has asked for it before.
+    pub(crate) async fn prepare(&self, id: &str) -> Result<(), Error> {
+        if self.directory().app(id).is_some() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.change.lock().await;
+        self.take_into_use(id).await
     }
 
-    fn find(&self, id: &str) -> Option<Arc<App<S>>> {
-        self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(id).map(Arc::clone)
+    /// Every app, all of them in use.
+    pub(crate) async fn all(&self) -> Result<Vec<Arc<App<S>>>, Error> {
+        let waiting = self.directory().waiting();
+        for id in waiting {
+            self.prepare(&id).await?;
+        }
+        Ok(self.directory().in_use())
     }
 
-    fn put(&self, id: &str, app: App<S>) {
-        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
-        by_id.insert(id.to_owned(), Arc::new(app));
+    /// Looks into the store for what another process may have made; says whether it has looked.
+    /// Whoever asks for what does not exist makes the store busy once a second at most.
+    pub(crate) async fn look_again(&self) -> Result<bool, Error> {
+        const PAUSE: Duration = Duration::from_secs(1);
+        let _one_at_a_time = self.change.lock().await;
+        let read_at = self.directory().read_at();
+        let is_due = self.public.now() >= read_at.plus(PAUSE);
+        if is_due {
+            self.read().await?;
+        }
+        Ok(is_due)
+    }
+
+    /// Takes over what other processes have changed.
+    pub(crate) async fn synchronise(&self) -> Result<(), Error> {
+        let _one_at_a_time = self.change.lock().await;
+        self.read().await
+    }
+
+    async fn read(&self) -> Result<(), Error> {
+        let read_at = self.public.now();
+        let stored = self.public.store().tenants().await?;
+        self.change_directory().replace(stored, read_at, |tenants| self.configure(tenants));
+        let waiting = self.directory().tenants_of_waiting(PUBLIC);
+        if let Some(tenants) = waiting {
+            let (sessions, config) = (self.public.clone(), self.base.clone());
+            self.change_directory().put(PUBLIC, App { sessions, config, tenants });
+        }
+        Ok(())
+    }
+
+    /// The configuration of an app, as far as its settings can be followed.
+    fn configure(&self, tenants: &Tenants) -> AppConfig {
+        let settings = tenants.get(PUBLIC).map(|public| &public.core_config);
+        settings.map_or_else(
+            || self.base.clone(),
+            |settings| settings.over_where_possible(&self.base, self.test_mode),
+        )
+    }
+
+    async fn take_into_use(&self, id: &str) -> Result<(), Error> {
+        let waiting = self.directory().tenants_of_waiting(id);
+        let Some(tenants) = waiting else { return Ok(()) };
+        let Ok(app) = id.parse() else { return Ok(()) };
+        let config = self.configure(&tenants);
+        let sessions = self.open(app, &config).await?;
+        self.change_directory().put(id, App { sessions, config, tenants });
+        Ok(())
+    }
+
+    async fn open(&self, app: AppId, config: &AppConfig) -> Result<Sessions<S>, Error> {
+        let sessions = self.public.for_app(app, config.policy(self.test_mode)).await?;
+        make_static_key(&sessions).await?;
+        Ok(sessions)
+    }
+
+    async fn store(
+        &self,
+        app: AppId,
+        tenant: TenantId,
+        settings: &TenantSettings,
+    ) -> Result<(), Error> {
+        let stored = settings.to_stored(app, tenant, self.public.now());
+        self.public.store().put_tenant(stored).await?;
+        Ok(())
+    }
+
+    fn directory(&self) -> RwLockReadGuard<'_, Directory<S>> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_directory(&self) -> RwLockWriteGuard<'_, Directory<S>> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Creates an app, or changes its public tenant; says whether it is new. It serves requests
@@ -111,40 +221,41 @@ impl<S: Store> Apps<S> {
         id: &str,
         change: impl FnOnce(TenantSettings) -> TenantSettings + Send,
     ) -> Result<bool, Failure> {
+        let app = valid::<AppId>(id)?;
         let _one_at_a_time = self.change.lock().await;
-        let known = self.find(id);
-        let mut tenants = known.as_ref().map(|app| app.tenants.clone()).unwrap_or_default();
+        self.read().await?;
+        let known = self.directory().app(id);
+        let tenants = self.directory().tenants(id);
+        let is_new = tenants.is_none();
+        let mut tenants = tenants.unwrap_or_default();
         let settings = change(tenants.remove(PUBLIC).unwrap_or_default());
         let config = settings.core_config.over(&self.base, self.test_mode)?;
-        let app_id: AppId = id.parse().map_err(|error| Failure::bad_input(format!("{error}")))?;
-        let sessions = match &known {
-            Some(app) if app.config == config => app.sessions.clone(),
-            _ => {
-                let public = self.app(&TenantName { app: PUBLIC.into(), tenant: PUBLIC.into() })?;
-                let policy = config.policy(self.test_mode);
-                let sessions = public.sessions.for_app(app_id, policy).await;
-                let sessions = sessions.map_err(refuse_configuration)?;
-                make_static_key(&sessions).await?;
-                sessions
-            }
+        let sessions = match known.filter(|known| known.config == config) {
+            Some(known) => known.sessions.clone(),
+            None => self.open(app.clone(), &config).await.map_err(refuse_configuration)?,
         };
+        self.store(app, TenantId::default(), &settings).await?;
         tenants.insert(PUBLIC.to_owned(), settings);
-        self.put(id, App { sessions, config, tenants });
-        Ok(known.is_none())
+        self.change_directory().put(id, App { sessions, config, tenants });
+        Ok(is_new)
     }
 
-    /// Removes an app with all its sessions; says whether there was one.
+    /// Removes an app with all that is its own; says whether there was one.
     pub(crate) async fn remove_app(&self, id: &str) -> Result<bool, Failure> {
         let _one_at_a_time = self.change.lock().await;
-        let Some(app) = self.find(id) else { return Ok(false) };
+        self.read().await?;
+        self.take_into_use(id).await?;
+        let Some(app) = self.directory().app(id) else { return Ok(false) };
         if app.tenants.len() > 1 {
             return Err(Failure::Forbidden(
                 "Please delete all tenants except the public tenant for this app before calling \
                  the delete API",
             ));
         }
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.change_directory().remove(id);
+        // In short steps, so that the last one is short too.
         app.sessions.revoke_sessions_created_before(Timestamp::MAX).await?;
+        self.public.store().remove_app(app.sessions.app()).await.map_err(Error::from)?;
         Ok(true)
     }
 
@@ -154,32 +265,46 @@ impl<S: Store> Apps<S> {
         name: &TenantName,
         change: impl FnOnce(TenantSettings) -> TenantSettings + Send,
     ) -> Result<bool, Failure> {
+        let tenant = valid::<TenantId>(&name.tenant)?;
         let _one_at_a_time = self.change.lock().await;
-        let app = self.app(name)?;
-        let mut tenants = app.tenants.clone();
+        let (app, mut tenants) = self.read_app(name).await?;
         let known = tenants.get(&name.tenant).cloned();
         let is_new = known.is_none();
         let no_factors = TenantSettings { first_factors: Some(Vec::new()), ..Default::default() };
         let settings = change(known.unwrap_or(no_factors));
         check_same(&settings.core_config, &app.config, self.test_mode)?;
-        let _: TenantId =
-            name.tenant.parse().map_err(|error| Failure::bad_input(format!("{error}")))?;
+        self.store(app.sessions.app().clone(), tenant, &settings).await?;
         tenants.insert(name.tenant.clone(), settings);
         let (sessions, config) = (app.sessions.clone(), app.config.clone());
-        self.put(&name.app, App { sessions, config, tenants });
+        self.change_directory().put(&name.app, App { sessions, config, tenants });
         Ok(is_new)
     }
 
-    /// Removes a tenant; says whether there was one.
+    /// Removes a tenant with its sessions; says whether there was one.
     pub(crate) async fn remove_tenant(&self, name: &TenantName) -> Result<bool, Failure> {
         let _one_at_a_time = self.change.lock().await;
-        let app = self.app(name)?;
-        let mut tenants = app.tenants.clone();
+        let (app, mut tenants) = self.read_app(name).await?;
+        let Ok(tenant) = name.tenant.parse() else { return Ok(false) };
         let existed = tenants.remove(&name.tenant).is_some();
+        let removed = self.public.store().remove_tenant(app.sessions.app(), &tenant).await;
+        removed.map_err(Error::from)?;
         let (sessions, config) = (app.sessions.clone(), app.config.clone());
-        self.put(&name.app, App { sessions, config, tenants });
+        self.change_directory().put(&name.app, App { sessions, config, tenants });
         Ok(existed)
     }
+
+    /// An app as it is in the store now, for who changes it.
+    async fn read_app(&self, name: &TenantName) -> Result<(Arc<App<S>>, Tenants), Failure> {
+        self.read().await?;
+        self.take_into_use(&name.app).await?;
+        let app = self.app(name)?;
+        let tenants = app.tenants.clone();
+        Ok((app, tenants))
+    }
+}
+
+fn valid<Id: FromStr<Err = InvalidIdentifier>>(text: &str) -> Result<Id, Failure> {
+    text.parse().map_err(|error| Failure::bad_input(format!("{error}")))
 }
 
 /// SDKs expect a static key beside the first dynamic one from the start.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sessile_core::{
     IssueOptions, SessionHandle, TenantId,
     policy::{RotationPolicy, SigningKeyKind},
-    store::Store,
+    store::TenantStore,
 };
 
 use crate::{
@@ -27,7 +27,7 @@ pub(crate) struct Call<S> {
     pub(crate) query: Query,
 }
 
-impl<S: Store> Call<S> {
+impl<S: TenantStore> Call<S> {
     /// The app of the path.
     pub(crate) fn app(&self) -> Result<Arc<App<S>>, Failure> {
         self.parts.apps.app(&self.name)

@@ -1,6 +1,6 @@
 //! `coreConfig`: the settings that an app has of its own, as SDKs send them.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde_json::Value;
 use sessile_core::JsonObject;
@@ -14,6 +14,11 @@ pub(crate) struct CoreConfig(JsonObject);
 impl CoreConfig {
     pub(crate) fn as_object(&self) -> &JsonObject {
         &self.0
+    }
+
+    /// What [`Display`](fmt::Display) has written, or another program in its place.
+    pub(crate) fn from_stored(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().map(Self)
     }
 
     /// The same with `changes` on top; null takes a setting away.
@@ -45,6 +50,24 @@ impl CoreConfig {
             return Err(invalid(problem));
         }
         Ok(config)
+    }
+
+    /// The same for settings that may be another program's, or were allowed before: what cannot be
+    /// followed is left out, and said.
+    pub(crate) fn over_where_possible(&self, base: &AppConfig, test_mode: bool) -> AppConfig {
+        let mut config = base.clone();
+        for (name, value) in &self.0 {
+            if let Err(problem) = set(&mut config, name, value, test_mode) {
+                tracing::warn!(%problem, "a setting of an app in the store has no effect");
+            }
+        }
+        config
+    }
+}
+
+impl fmt::Display for CoreConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&serde_json::to_string(&self.0).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -14,6 +14,7 @@ mod call;
 mod cdi;
 mod config;
 mod core_config;
+mod directory;
 mod input;
 mod outcome;
 mod path;

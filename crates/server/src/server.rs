@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use axum::{Router, body::to_bytes, extract::State, response::Response};
 use http::{HeaderMap, Method, Request};
-use sessile_core::{Error, Sessions, SessionsBuilder, store::Store};
+use sessile_core::{Error, Sessions, SessionsBuilder, store::TenantStore};
 
 use crate::{
     answer::{Answer, Answered, Failure},
@@ -54,7 +54,7 @@ pub(crate) struct Parts<S> {
     pub(crate) apps: Apps<S>,
 }
 
-impl<S: Store> Server<S> {
+impl<S: TenantStore> Server<S> {
     /// Starts a server with its public app. `builder` says which store, clock and wrapping key; its
     /// app and policy are replaced by the server's own.
     ///
@@ -74,20 +74,33 @@ impl<S: Store> Server<S> {
         Router::new().fallback(serve::<S>).with_state(self.clone())
     }
 
-    /// The sessions of every app that there is now.
-    pub fn apps(&self) -> Vec<Sessions<S>> {
-        self.parts.apps.all().iter().map(|app| app.sessions.clone()).collect()
+    /// The sessions of every app.
+    ///
+    /// # Errors
+    /// As [`SessionsBuilder::build`], for an app that nobody has asked for before.
+    pub async fn apps(&self) -> Result<Vec<Sessions<S>>, Error> {
+        let apps = self.parts.apps.all().await?;
+        Ok(apps.iter().map(|app| app.sessions.clone()).collect())
+    }
+
+    /// Takes over what other processes on the same store have changed of apps and tenants. Once a
+    /// minute is plenty: what a request names and is not known is looked for at once.
+    ///
+    /// # Errors
+    /// [`Error::General`] when the store fails.
+    pub async fn synchronise(&self) -> Result<(), Error> {
+        self.parts.apps.synchronise().await
     }
 }
 
-async fn serve<S: Store>(
+async fn serve<S: TenantStore>(
     State(server): State<Server<S>>,
     request: Request<axum::body::Body>,
 ) -> Response {
     Answered::from(answer(server.parts, request).await).0
 }
 
-async fn answer<S: Store>(
+async fn answer<S: TenantStore>(
     parts: Arc<Parts<S>>,
     request: Request<axum::body::Body>,
 ) -> Result<Answer, Failure> {
@@ -109,7 +122,22 @@ async fn answer<S: Store>(
         body,
         query: Query::parse(head.uri.query().unwrap_or_default()),
     };
-    routes::call(location.route, &head.method, &call).await
+    match serve_call(location.route, &head.method, &call).await {
+        // Another process may have made it a moment ago.
+        Err(Failure::UnknownTenant(_)) if call.parts.apps.look_again().await? => {
+            serve_call(location.route, &head.method, &call).await
+        }
+        answer => answer,
+    }
+}
+
+async fn serve_call<S: TenantStore>(
+    route: Route,
+    method: &Method,
+    call: &Call<S>,
+) -> Result<Answer, Failure> {
+    call.parts.apps.prepare(&call.name.app).await?;
+    routes::call(route, method, call).await
 }
 
 /// The path below the base path.

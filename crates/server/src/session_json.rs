@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sessile_core::{
     IssuedSession, IssuedToken, JsonObject, PublicSigningKey, SessionInformation, VerifiedSession,
     random::{RandomSource, SystemRandom},
-    store::Store,
+    store::TenantStore,
 };
 
 use crate::{
@@ -57,7 +57,10 @@ pub(crate) fn information(dialect: &Dialect, session: &SessionInformation) -> Va
 }
 
 /// The answer of creation and refresh.
-pub(crate) fn issued<S: Store>(call: &Call<S>, issued: &IssuedSession) -> Result<Value, Failure> {
+pub(crate) fn issued<S: TenantStore>(
+    call: &Call<S>,
+    issued: &IssuedSession,
+) -> Result<Value, Failure> {
     let IssuedSession { session: verified, access_token, refresh_token, anti_csrf_token } = issued;
     let legacy = &call.parts.config.legacy;
     let refresh_path = &legacy.refresh_api_path;
@@ -80,7 +83,7 @@ pub(crate) fn issued<S: Store>(call: &Call<S>, issued: &IssuedSession) -> Result
 }
 
 /// An access token on its own.
-pub(crate) fn access_token<S: Store>(call: &Call<S>, issued: &IssuedToken) -> Value {
+pub(crate) fn access_token<S: TenantStore>(call: &Call<S>, issued: &IssuedToken) -> Value {
     token(call, issued, &call.parts.config.legacy.access_token_path)
 }
 
@@ -114,7 +117,7 @@ fn random_uuid() -> Result<String, Failure> {
 }
 
 /// The public key that signs, and from CDI 2.9 on all that verify, for SDKs that know no JWKS.
-pub(crate) async fn signing_keys<S: Store>(
+pub(crate) async fn signing_keys<S: TenantStore>(
     call: &Call<S>,
     app: &App<S>,
 ) -> Result<JsonObject, Failure> {

@@ -88,6 +88,11 @@ impl<S: Store> Sessions<S> {
         &self.engine.policy
     }
 
+    /// The time by the clock that they live by.
+    pub fn now(&self) -> Timestamp {
+        self.engine.now()
+    }
+
     /// The store that they are in.
     pub fn store(&self) -> &S {
         &self.engine.surroundings.store

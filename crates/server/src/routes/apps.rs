@@ -1,7 +1,7 @@
 //! Apps: created, changed and removed.
 
 use serde_json::json;
-use sessile_core::store::Store;
+use sessile_core::store::TenantStore;
 
 use super::tenants::{changed, identifier, refuse_recipes};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     path::PUBLIC,
 };
 
-pub(super) async fn put<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn put<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     refuse_recipes(body)?;
     let id = match body.optional_text("appId")? {
@@ -30,7 +30,7 @@ pub(super) async fn put<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
     Ok(Answer::Json(json!({ "status": "OK", "createdNew": created })))
 }
 
-pub(super) async fn remove<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn remove<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let id = identifier("appId", call.body()?.text("appId")?)?;
     call.app()?;
     if !call.name.is_public_app() || !call.name.is_public_tenant() {

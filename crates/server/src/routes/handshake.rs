@@ -1,7 +1,7 @@
 //! What SDKs up to CDI 2.20 ask before anything else.
 
 use serde_json::{Value, json};
-use sessile_core::store::Store;
+use sessile_core::store::TenantStore;
 
 use crate::{
     answer::{Answer, Failure},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Signing keys, and what else the version tells.
-pub(super) async fn handshake<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn handshake<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     if call.dialect.handshake == Handshake::Gone {
         return Err(Failure::NotFound);
     }
@@ -33,7 +33,7 @@ pub(super) async fn handshake<S: Store>(call: &Call<S>) -> Result<Answer, Failur
     Ok(Answer::Json(shown))
 }
 
-fn cookies<S: Store>(call: &Call<S>, shown: &mut Value) {
+fn cookies<S: TenantStore>(call: &Call<S>, shown: &mut Value) {
     let legacy = &call.parts.config.legacy;
     shown["cookieSecure"] = legacy.cookie_secure.into();
     shown["cookieSameSite"] = legacy.cookie_same_site.as_str().into();

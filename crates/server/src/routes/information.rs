@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::json;
-use sessile_core::store::Store;
+use sessile_core::store::TenantStore;
 
 use crate::{
     answer::{Answer, Failure},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// `Hello`, for an app, and at the root also for a tenant, that exists.
-pub(super) fn hello<S: Store>(route: Route, call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn hello<S: TenantStore>(route: Route, call: &Call<S>) -> Result<Answer, Failure> {
     let app = call.app()?;
     match app.tenant(&call.name) {
         Err(_) if route == Route::Root => Err(Failure::NotFound),
@@ -21,7 +21,7 @@ pub(super) fn hello<S: Store>(route: Route, call: &Call<S>) -> Result<Answer, Fa
 }
 
 /// The versions, of which an SDK takes the newest that it knows too.
-pub(super) fn api_version<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn api_version<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     call.require_public_tenant()?;
     call.app()?;
     let versions: Vec<String> = CdiVersion::all().map(|version| version.to_string()).collect();
@@ -29,7 +29,7 @@ pub(super) fn api_version<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
 }
 
 /// The path of the configuration, for who knows the id of this process.
-pub(super) fn configuration<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn configuration<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     if !call.name.is_public_app() || !call.name.is_public_tenant() {
         return Err(Failure::Forbidden(
             "you can call this only from the base connection uri domain, public app and tenant",
@@ -43,21 +43,21 @@ pub(super) fn configuration<S: Store>(call: &Call<S>) -> Result<Answer, Failure>
 }
 
 /// There is no telemetry.
-pub(super) fn telemetry<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn telemetry<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     call.require_public_tenant()?;
     call.app()?;
     Ok(Answer::Json(json!({ "exists": false })))
 }
 
 /// There are no users, only sessions of theirs; SDKs go on with the id that they have.
-pub(super) fn user_id<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn user_id<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     call.app()?;
     call.query.text("userId")?;
     Ok(Answer::Json(json!({ "status": "UNKNOWN_USER_ID_ERROR" })))
 }
 
 /// No licence is needed, so none is kept.
-pub(super) fn license<S: Store>(method: &Method, call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn license<S: TenantStore>(method: &Method, call: &Call<S>) -> Result<Answer, Failure> {
     call.app()?;
     let status = match *method {
         Method::GET => "NO_LICENSE_KEY_FOUND_ERROR",
@@ -71,7 +71,7 @@ pub(super) fn license<S: Store>(method: &Method, call: &Call<S>) -> Result<Answe
 }
 
 /// Of what SuperTokens licenses, apps and tenants are here.
-pub(super) fn feature_flag<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn feature_flag<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     call.app()?;
     let features = ["multi_tenancy"];
     Ok(Answer::Json(json!({ "status": "OK", "features": features, "usageStats": {} })))

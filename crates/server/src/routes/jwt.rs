@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sessile_core::{JsonWebKeySet, SessionService, policy::SigningKeyKind, store::Store};
+use sessile_core::{JsonWebKeySet, SessionService, policy::SigningKeyKind, store::TenantStore};
 
 use crate::{
     answer::{Answer, Failure},
@@ -11,7 +11,7 @@ use crate::{
     cdi::Decision,
 };
 
-pub(super) async fn sign<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn sign<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let algorithm = body.text("algorithm")?;
     let issuer = body.text("jwksDomain")?;
@@ -37,14 +37,14 @@ pub(super) async fn sign<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
     Ok(Answer::Json(json!({ "status": "OK", "jwt": token.expose() })))
 }
 
-pub(super) async fn key_set<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn key_set<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     call.require_public_tenant()?;
     let JsonWebKeySet { mut document, .. } = call.app()?.sessions.get_json_web_key_set().await?;
     document["status"] = "OK".into();
     Ok(Answer::Json(document))
 }
 
-pub(super) async fn cached_key_set<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn cached_key_set<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     call.require_public_tenant()?;
     let keys = call.app()?.sessions.get_json_web_key_set().await?;
     let control = keys.cache_control();

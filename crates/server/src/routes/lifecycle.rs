@@ -3,7 +3,7 @@
 use serde_json::json;
 use sessile_core::{
     AccessTokenVersion, AntiCsrf, Error, GeneralError, JsonObject, NewSession, RefreshRequest,
-    RegenerateRequest, SessionService, store::Store,
+    RegenerateRequest, SessionService, store::TenantStore,
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     session_json::{self, extend, signing_keys},
 };
 
-pub(super) async fn create<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn create<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let new = NewSession::new(body.text("userId")?)
         .jwt_payload(body.object("userDataInJWT")?)
@@ -37,7 +37,7 @@ pub(super) async fn create<S: Store>(call: &Call<S>) -> Result<Answer, Failure> 
     Ok(Answer::Json(shown))
 }
 
-pub(super) async fn refresh<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn refresh<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let refresh_token = body.text("refreshToken")?;
     let given = match call.dialect.surface {
@@ -70,7 +70,7 @@ pub(super) async fn refresh<S: Store>(call: &Call<S>) -> Result<Answer, Failure>
 }
 
 /// Sessions of a tenant that was removed are not refreshed.
-async fn check_tenant_of<S: Store>(app: &App<S>, refresh_token: &str) -> Result<(), Failure> {
+async fn check_tenant_of<S: TenantStore>(app: &App<S>, refresh_token: &str) -> Result<(), Failure> {
     match app.sessions.describe_refresh_token(refresh_token).await {
         Some(token) => app.check_tenant(&token.handle.tenant()),
         None => Ok(()),
@@ -78,7 +78,7 @@ async fn check_tenant_of<S: Store>(app: &App<S>, refresh_token: &str) -> Result<
 }
 
 /// The engine lets the nested payload of a V2 token name anything, as SDKs of its time do.
-async fn check_old_claims<S: Store>(
+async fn check_old_claims<S: TenantStore>(
     app: &App<S>,
     access_token: &str,
     payload: &JsonObject,
@@ -93,7 +93,7 @@ async fn check_old_claims<S: Store>(
     Ok(())
 }
 
-pub(super) async fn regenerate<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn regenerate<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let access_token = body.text("accessToken")?;
     let jwt_payload = body.optional_object("userDataInJWT")?;

@@ -11,7 +11,7 @@ mod users;
 mod verification;
 
 use http::Method;
-use sessile_core::store::Store;
+use sessile_core::store::TenantStore;
 
 use crate::{
     answer::{Answer, Failure},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Calls the handler of a route.
-pub(crate) async fn call<S: Store>(
+pub(crate) async fn call<S: TenantStore>(
     route: Route,
     method: &Method,
     call: &Call<S>,

@@ -1,7 +1,7 @@
 //! What is kept of a session, by its name.
 
 use serde_json::{Value, json};
-use sessile_core::{Error, GeneralError, JsonObject, SessionService, store::Store};
+use sessile_core::{Error, GeneralError, JsonObject, SessionService, store::TenantStore};
 
 use crate::{
     answer::{Answer, Failure},
@@ -9,7 +9,7 @@ use crate::{
     outcome, session_json,
 };
 
-pub(super) async fn information<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn information<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let app = call.app()?;
     let handle = call.handle_of_query(&app)?;
     let session = app.sessions.get_session_information(&handle).await?;
@@ -19,19 +19,19 @@ pub(super) async fn information<S: Store>(call: &Call<S>) -> Result<Answer, Fail
     )))
 }
 
-pub(super) async fn data<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn data<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let app = call.app()?;
     let handle = call.handle_of_query(&app)?;
     read("userDataInDatabase", app.sessions.get_session_data(&handle).await)
 }
 
-pub(super) async fn payload<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn payload<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let app = call.app()?;
     let handle = call.handle_of_query(&app)?;
     read("userDataInJWT", app.sessions.get_jwt_payload(&handle).await)
 }
 
-pub(super) async fn replace_data<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn replace_data<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let handle = body.text("sessionHandle")?;
     let data = body.object("userDataInDatabase")?;
@@ -40,7 +40,7 @@ pub(super) async fn replace_data<S: Store>(call: &Call<S>) -> Result<Answer, Fai
     written(app.sessions.update_session_data(&handle, data).await)
 }
 
-pub(super) async fn replace_payload<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn replace_payload<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let handle = body.text("sessionHandle")?;
     let payload = body.object("userDataInJWT")?;
@@ -51,7 +51,7 @@ pub(super) async fn replace_payload<S: Store>(call: &Call<S>) -> Result<Answer, 
 }
 
 /// The claims of the version's own tokens are refused, whatever tokens the session has.
-fn check_claims<S: Store>(call: &Call<S>, payload: &JsonObject) -> Result<(), Failure> {
+fn check_claims<S: TenantStore>(call: &Call<S>, payload: &JsonObject) -> Result<(), Failure> {
     let protected = call.dialect.access_token_version.protected_claims();
     match protected.iter().find(|claim| payload.contains_key(**claim)) {
         Some(claim) if call.dialect.refuses_protected_claims => {

@@ -1,7 +1,7 @@
 //! Tenants of an app: created, changed, shown and removed.
 
 use serde_json::{Value, json};
-use sessile_core::store::Store;
+use sessile_core::store::TenantStore;
 
 use crate::{
     answer::{Answer, Failure},
@@ -11,7 +11,7 @@ use crate::{
     path::{PUBLIC, STOP_WORDS, TenantName, is_identifier},
 };
 
-pub(super) async fn put<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn put<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     refuse_recipes(body)?;
     let tenant = match body.optional_text("tenantId")? {
@@ -44,7 +44,7 @@ pub(super) async fn put<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
     Ok(Answer::Json(json!({ "status": "OK", "createdNew": created })))
 }
 
-pub(super) fn get<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn get<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let app = call.app().ok();
     let settings = app.as_ref().and_then(|app| app.tenants.get(&call.name.tenant));
     Ok(Answer::Json(settings.map_or_else(
@@ -57,7 +57,7 @@ pub(super) fn get<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
     )))
 }
 
-pub(super) fn list<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) fn list<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let app = call.app()?;
     if !call.name.is_public_tenant() {
         return Err(Failure::Forbidden(
@@ -68,7 +68,7 @@ pub(super) fn list<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
     Ok(Answer::Json(json!({ "status": "OK", "tenants": tenants })))
 }
 
-pub(super) async fn remove<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn remove<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let tenant = identifier("tenantId", call.body()?.text("tenantId")?)?;
     call.app()?;
     if tenant == PUBLIC {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sessile_core::{
-    SessionHandle, SessionService, TenantScope, event::RevocationReason, store::Store,
+    SessionHandle, SessionService, TenantScope, event::RevocationReason, store::TenantStore,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 const ACROSS_ALL_TENANTS: &str = "revokeAcrossAllTenants";
 const LINKED_ACCOUNTS: &str = "revokeSessionsForLinkedAccounts";
 
-pub(super) async fn remove<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn remove<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let user_id = body.optional_text("userId")?;
     let handles = body.optional_texts("sessionHandles")?;
@@ -51,7 +51,7 @@ pub(super) async fn remove<S: Store>(call: &Call<S>) -> Result<Answer, Failure> 
     Ok(Answer::Json(json!({ "status": "OK", "sessionHandlesRevoked": texts(&revoked) })))
 }
 
-pub(super) async fn list<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn list<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let user_id = call.query.text("userId")?;
     let app = call.app()?;
     let across = call.query.true_by_default("fetchAcrossAllTenants");
@@ -62,7 +62,11 @@ pub(super) async fn list<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
 }
 
 /// The tenants that a request about a user means.
-fn scope<S: Store>(call: &Call<S>, app: &App<S>, across: bool) -> Result<TenantScope, Failure> {
+fn scope<S: TenantStore>(
+    call: &Call<S>,
+    app: &App<S>,
+    across: bool,
+) -> Result<TenantScope, Failure> {
     if across {
         call.require_public_tenant()?;
         Ok(TenantScope::All)

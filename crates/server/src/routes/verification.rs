@@ -1,7 +1,9 @@
 //! Verification.
 
 use serde_json::json;
-use sessile_core::{AntiCsrf, SessionService, VerifyRequest, policy::Revocation, store::Store};
+use sessile_core::{
+    AntiCsrf, SessionService, VerifyRequest, policy::Revocation, store::TenantStore,
+};
 
 use crate::{
     answer::{Answer, Failure},
@@ -11,7 +13,7 @@ use crate::{
     session_json::{self, extend, signing_keys},
 };
 
-pub(super) async fn verify<S: Store>(call: &Call<S>) -> Result<Answer, Failure> {
+pub(super) async fn verify<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     let body = call.body()?;
     let access_token = body.text("accessToken")?;
     let given = body.optional_text("antiCsrfToken")?;

@@ -9,6 +9,7 @@ mod paths;
 mod responses;
 mod revocation;
 mod rotation;
+mod stored_apps;
 mod support;
 mod tenants;
 mod token_versions;

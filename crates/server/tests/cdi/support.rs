@@ -22,6 +22,7 @@ pub(crate) const MODERN: [&str; 7] = ["2.7", "2.9", "2.21", "3.0", "4.0", "5.4",
 
 pub(crate) struct Core {
     router: Router,
+    pub(crate) server: Server<MemoryStore>,
     pub(crate) clock: Arc<ManualClock>,
 }
 
@@ -93,10 +94,18 @@ impl Core {
     }
 
     pub(crate) async fn with(config: ServerConfig) -> Self {
-        let clock = Arc::new(ManualClock::at(START));
-        let sessions = Sessions::builder(MemoryStore::new()).clock(Arc::clone(&clock));
-        let router = Server::start(config, sessions).await.unwrap().router();
-        Self { router, clock }
+        Self::on(MemoryStore::new(), Arc::new(ManualClock::at(START)), config).await
+    }
+
+    /// A server beside others that may use the same store.
+    pub(crate) async fn on(
+        store: MemoryStore,
+        clock: Arc<ManualClock>,
+        config: ServerConfig,
+    ) -> Self {
+        let sessions = Sessions::builder(store).clock(Arc::clone(&clock));
+        let server = Server::start(config, sessions).await.unwrap();
+        Self { router: server.router(), server, clock }
     }
 
     pub(crate) fn now(&self) -> i64 {

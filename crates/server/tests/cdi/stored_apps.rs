@@ -1,0 +1,168 @@
+//! Apps and tenants outlive their process, and other processes see them.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sessile_core::{
+    clock::ManualClock,
+    memory::MemoryStore,
+    store::{StoredTenant, TenantStore},
+};
+use sessile_server::ServerConfig;
+
+use crate::support::{Core, START, access_token, refresh_token, text};
+
+const APP: &str = "/recipe/multitenancy/app/v2";
+const TENANT: &str = "/appid-a/recipe/multitenancy/tenant/v2";
+const LIST: &str = "/appid-a/recipe/multitenancy/tenant/list/v2";
+
+/// A store, and the servers on it.
+struct Nodes {
+    store: MemoryStore,
+    clock: Arc<ManualClock>,
+}
+
+impl Nodes {
+    fn new() -> Self {
+        Self { store: MemoryStore::new(), clock: Arc::new(ManualClock::at(START)) }
+    }
+
+    async fn start(&self) -> Core {
+        let config = ServerConfig { test_mode: true, ..ServerConfig::default() };
+        Core::on(self.store.clone(), Arc::clone(&self.clock), config).await
+    }
+}
+
+async fn put_app(core: &Core, settings: Value) {
+    core.put(APP, "", json!({ "appId": "a", "coreConfig": settings })).await.ok();
+}
+
+async fn validity(core: &Core) -> i64 {
+    let created = core.create_with("/appid-a", "2.9", json!({})).await;
+    created["accessToken"]["expiry"].as_i64().unwrap() - core.now()
+}
+
+#[tokio::test]
+async fn apps_and_tenants_outlive_the_process() {
+    let nodes = Nodes::new();
+    let before = nodes.start().await;
+    put_app(&before, json!({ "access_token_validity": 10 })).await;
+    let tenant = json!({
+        "tenantId": "t1", "coreConfig": { "access_token_validity": 10 },
+        "firstFactors": ["otp-email"], "requiredSecondaryFactors": ["totp"],
+    });
+    before.put(TENANT, "", tenant).await.ok();
+    let factors = json!({ "tenantId": "public", "firstFactors": ["emailpassword"] });
+    before.put("/recipe/multitenancy/tenant/v2", "", factors).await.ok();
+    let created = before.create_with("/appid-a/t1", "5.4", json!({})).await;
+    let lists = [LIST, "/recipe/multitenancy/tenant/list/v2"];
+    let mut shown = Vec::new();
+    for list in lists {
+        shown.push(before.get(list, "").await.ok());
+    }
+    drop(before);
+
+    let after = nodes.start().await;
+    for (list, shown) in lists.into_iter().zip(shown) {
+        assert_eq!(after.get(list, "").await.ok(), shown);
+    }
+    assert_eq!(validity(&after).await, 10_000);
+    let verified = after.verify_with("/appid-a", "5.4", access_token(&created), json!({})).await;
+    assert_eq!(verified.ok()["session"]["tenantId"], "t1");
+    let body = json!({
+        "refreshToken": refresh_token(&created), "enableAntiCsrf": false,
+        "useDynamicSigningKey": true,
+    });
+    after.post("/appid-a/recipe/session/refresh", "5.4", body).await.ok();
+    let again = after.put(TENANT, "", json!({ "tenantId": "t1" })).await.ok();
+    assert_eq!(again["createdNew"], false);
+}
+
+#[tokio::test]
+async fn what_another_process_makes_is_there_when_it_is_asked_for() {
+    let nodes = Nodes::new();
+    let (one, other) = (nodes.start().await, nodes.start().await);
+    put_app(&one, json!({})).await;
+    // The start has read the store this very moment; nobody makes it read all the time.
+    assert_eq!(other.get("/appid-a/hello", "").await.status, 400);
+    nodes.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(other.get("/appid-a/hello", "").await.status, 200);
+
+    one.put(TENANT, "", json!({ "tenantId": "t1" })).await.ok();
+    let created = one.create_with("/appid-a/t1", "5.4", json!({})).await;
+    nodes.clock.advance(std::time::Duration::from_secs(1));
+    let handle = text(&created["session"]["handle"]);
+    let path = format!("/appid-a/recipe/session?sessionHandle={handle}");
+    assert_eq!(other.get(&path, "5.4").await.ok()["tenantId"], "t1", "named by a handle alone");
+}
+
+#[tokio::test]
+async fn what_another_process_changes_is_taken_over() {
+    let nodes = Nodes::new();
+    let (one, other) = (nodes.start().await, nodes.start().await);
+    put_app(&one, json!({ "access_token_validity": 10 })).await;
+    one.put(TENANT, "", json!({ "tenantId": "t1" })).await.ok();
+    other.server.synchronise().await.unwrap();
+    assert_eq!(validity(&other).await, 10_000);
+
+    put_app(&one, json!({ "access_token_validity": 20 })).await;
+    other.server.synchronise().await.unwrap();
+    assert_eq!(validity(&other).await, 20_000);
+
+    // A change on top of one that this process has not seen keeps both.
+    put_app(&one, json!({ "access_token_validity": 30 })).await;
+    put_app(&other, json!({ "access_token_blacklisting": true })).await;
+    one.server.synchronise().await.unwrap();
+    let handshake = one.post("/appid-a/recipe/handshake", "2.9", json!({})).await.ok();
+    assert_eq!(handshake["accessTokenValidity"], 30_000);
+    assert_eq!(handshake["accessTokenBlacklistingEnabled"], true);
+
+    let remove = json!({ "tenantId": "t1" });
+    let path = "/appid-a/recipe/multitenancy/tenant/remove";
+    assert_eq!(one.post(path, "", remove.clone()).await.ok()["didExist"], true);
+    assert_eq!(other.post(path, "", remove).await.ok()["didExist"], false);
+    let remove = json!({ "appId": "a" });
+    let path = "/recipe/multitenancy/app/remove";
+    assert_eq!(one.post(path, "", remove).await.ok()["didExist"], true);
+    other.server.synchronise().await.unwrap();
+    assert_eq!(other.get("/appid-a/hello", "").await.status, 400);
+    assert_eq!(other.get("/hello", "").await.status, 200, "the public app needs no row");
+}
+
+#[tokio::test]
+async fn a_removed_tenant_takes_its_sessions_along() {
+    let core = Nodes::new().start().await;
+    put_app(&core, json!({})).await;
+    core.put(TENANT, "", json!({ "tenantId": "t1" })).await.ok();
+    let gone = core.create_with("/appid-a/t1", "5.4", json!({})).await;
+    let kept = core.create_with("/appid-a", "5.4", json!({})).await;
+    let path = "/appid-a/recipe/multitenancy/tenant/remove";
+    core.post(path, "", json!({ "tenantId": "t1" })).await.ok();
+    core.put(TENANT, "", json!({ "tenantId": "t1" })).await.ok();
+    for (session, status) in [(&gone, "UNAUTHORISED"), (&kept, "OK")] {
+        let handle = text(&session["session"]["handle"]);
+        let path = format!("/appid-a/recipe/session?sessionHandle={handle}");
+        assert_eq!(core.get(&path, "5.4").await.outcome()["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn settings_that_mean_nothing_here_are_left_out() {
+    let nodes = Nodes::new();
+    let tenant = |app: &str, core_config: &str| StoredTenant {
+        app: app.parse().unwrap(),
+        tenant: "public".parse().unwrap(),
+        core_config: core_config.to_owned(),
+        first_factors: None,
+        required_secondary_factors: None,
+        created_at: START,
+    };
+    let settings = r#"{"access_token_validity": 5, "of_tomorrow": 3,
+        "refresh_token_rotation_grace_period": "x"}"#;
+    for tenant in [tenant("a", settings), tenant("b", "[]")] {
+        nodes.store.put_tenant(tenant).await.unwrap();
+    }
+    let core = nodes.start().await;
+    assert_eq!(validity(&core).await, 5000);
+    assert_eq!(core.get("/appid-b/hello", "").await.status, 200);
+}
