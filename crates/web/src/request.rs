@@ -8,6 +8,7 @@ use http::{
 use memchr::memchr_iter;
 use serde::Deserialize;
 use sessile_core::ACCESS_TOKEN_COOKIE;
+use simdutf8::basic::from_utf8;
 use smallvec::SmallVec;
 
 use crate::{
@@ -91,7 +92,7 @@ impl<'a> RequestHead<'a> {
                     continue;
                 };
                 let Some(value) = rest.trim_ascii_start().strip_prefix(b"=") else { continue };
-                let Ok(value) = std::str::from_utf8(value.trim_ascii()) else { continue };
+                let Ok(value) = from_utf8(value.trim_ascii()) else { continue };
                 let value = value
                     .strip_prefix('"')
                     .and_then(|value| value.strip_suffix('"'))
