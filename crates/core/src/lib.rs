@@ -60,8 +60,8 @@ pub use error::{Error, GeneralError, TheftKind, TryRefreshReason, UnauthorisedRe
 pub use identifier::{AppId, InvalidIdentifier, SessionHandle, TenantId, TenantScope};
 pub use json::{JsonObject, to_json_object};
 pub use keys::{
-    Algorithm, JsonWebKeySet, PublicSigningKey, PublicSigningKeys, UnknownAlgorithm, WrappingKey,
-    WrappingKeyError,
+    Algorithm, JsonWebKeySet, PublicSigningKey, PublicSigningKeys, SigningKeyDescription,
+    SigningKeyState, UnknownAlgorithm, WrappingKey, WrappingKeyError,
 };
 pub use secret::Secret;
 pub use service::{

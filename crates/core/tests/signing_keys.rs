@@ -13,10 +13,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sessile_core::{
     Algorithm, GeneralError, IssuedSession, JsonWebKeySet, NewSession, SessionService,
-    TryRefreshReason,
-    clock::ManualClock,
+    SigningKeyState, TryRefreshReason,
+    clock::{ManualClock, Timestamp},
     memory::MemoryStore,
-    policy::Policy,
+    policy::{Policy, SigningKeyKind},
     store::{Store, StoredSigningKey, Sweep, Swept},
 };
 use support::{
@@ -918,4 +918,71 @@ async fn claims_are_there_and_of_their_type() {
     }
     assert!(engine.read(&with("antiCsrfToken", json!("x"))).await.is_ok());
     assert!(engine.read(&with("parentRefreshTokenHash1", json!("x"))).await.is_ok());
+}
+
+/// Key ids and states, newest first.
+async fn states(engine: &Engine) -> Vec<(String, &'static str)> {
+    let keys = engine.signing_keys().await.unwrap();
+    keys.into_iter().map(|key| (key.key_id, key.state.name())).collect()
+}
+
+fn dynamic(after_start: Duration, state: &'static str) -> (String, &'static str) {
+    (format!("d-{}", START.plus(after_start).as_millis()), state)
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_before_it_is_due_where_somebody_says_so() {
+    let (store, clock) = (MemoryStore::new(), Arc::new(ManualClock::at(START)));
+    let engine = start(&store, &clock, quick_rotation()).await;
+    let elsewhere = start(&store, &clock, quick_rotation()).await;
+    let before = engine.create_session(NewSession::new("alice")).await.unwrap();
+    clock.advance(SECOND);
+    assert!(engine.rotate_signing_key().await.unwrap());
+    let [old, new] = [Duration::ZERO, SECOND];
+    let published = [dynamic(new, "published"), dynamic(old, "signing")];
+    assert_eq!(states(&engine).await, published);
+    let created = engine.create_session(NewSession::new("alice")).await.unwrap();
+    assert_eq!(key_id_of(&created), key_id_of(&before), "nobody may have seen the new key yet");
+
+    elsewhere.reload_signing_keys().await.unwrap();
+    clock.advance(OVERLAP);
+    for engine in [&engine, &elsewhere] {
+        assert_eq!(states(engine).await, [dynamic(new, "signing"), dynamic(old, "verifying")]);
+        let created = engine.create_session(NewSession::new("alice")).await.unwrap();
+        assert_eq!(key_id_of(&created), dynamic(new, "").0);
+    }
+    clock.advance(INTERVAL + 2 * VALIDITY - OVERLAP);
+    assert_eq!(states(&elsewhere).await, [dynamic(new, "signing"), dynamic(old, "retired")]);
+}
+
+#[tokio::test]
+async fn a_key_is_not_replaced_while_the_next_one_is_published() {
+    let (store, clock) = (MemoryStore::new(), Arc::new(ManualClock::at(START)));
+    let mut engines = Vec::new();
+    for _ in 0..4 {
+        engines.push(start(&store, &clock, quick_rotation()).await);
+    }
+    let mut made = 0;
+    for engine in &engines {
+        clock.advance(SECOND);
+        made += u32::from(engine.rotate_signing_key().await.unwrap());
+    }
+    assert_eq!(made, 1);
+    let keys = [dynamic(SECOND, "published"), dynamic(Duration::ZERO, "signing")];
+    for engine in &engines {
+        assert_eq!(states(engine).await, keys);
+    }
+    clock.advance(OVERLAP);
+    assert!(engines[3].rotate_signing_key().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_static_key_signs_for_good() {
+    let engine = Engine::with_policy(with(Algorithm::Es256)).await;
+    engine.public_signing_keys(SigningKeyKind::Static).await.unwrap();
+    assert!(engine.rotate_signing_key().await.unwrap());
+    let keys = engine.signing_keys().await.unwrap();
+    let fixed = keys.iter().find(|key| key.kind == SigningKeyKind::Static).unwrap();
+    assert_eq!((fixed.state, fixed.retires_at), (SigningKeyState::Signing, Timestamp::MAX));
+    assert_eq!(keys.len(), 3);
 }

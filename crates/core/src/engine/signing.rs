@@ -2,8 +2,13 @@ use std::time::Duration;
 
 use super::Sessions;
 use crate::{
-    access_token::sign_claims, error::Error, json::JsonObject, keys::PublicSigningKeys,
-    policy::SigningKeyKind, secret::Secret, store::Store,
+    access_token::sign_claims,
+    error::Error,
+    json::JsonObject,
+    keys::{PublicSigningKeys, SigningKeyDescription},
+    policy::SigningKeyKind,
+    secret::Secret,
+    store::Store,
 };
 
 impl<S: Store> Sessions<S> {
@@ -38,5 +43,36 @@ impl<S: Store> Sessions<S> {
         let now = self.engine.now();
         let signing = self.engine.signing_key(kind, now).await?;
         Ok(self.engine.keys.public_keys(&signing, kind, now))
+    }
+
+    /// All signing keys of the app, newest first, and what each of them does now. One store call.
+    ///
+    /// # Errors
+    /// [`Error::General`] when the store fails or a key cannot be read.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKeyDescription>, Error> {
+        self.reload_signing_keys().await?;
+        Ok(self.engine.keys.descriptions(self.engine.now()))
+    }
+
+    /// Makes the next dynamic signing key now, before it is due, and says whether it did: not where
+    /// the next key is published already. As always it is published first, and signs after the
+    /// overlap; tokens that older keys signed stay good until they end. Other processes learn of it
+    /// when they meet a token that it signed, or
+    /// [read the keys again](Self::reload_signing_keys). Two store calls.
+    ///
+    /// # Errors
+    /// [`Error::General`] when the store fails.
+    pub async fn rotate_signing_key(&self) -> Result<bool, Error> {
+        let Self { engine } = self;
+        engine.keys.rotate(engine.store(), engine.random(), engine.now()).await
+    }
+
+    /// Reads the signing keys again, so that a key which another process made before it was due
+    /// signs here too. One store call.
+    ///
+    /// # Errors
+    /// [`Error::General`] when the store fails or a key cannot be read.
+    pub async fn reload_signing_keys(&self) -> Result<(), Error> {
+        self.engine.keys.read(self.store()).await
     }
 }

@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 
 use super::{
-    Algorithm, JsonWebKeySet, KeyRing, PublicSigningKeys, SigningKey, WrappingKey,
-    key_ring::KeySchedule,
+    Algorithm, JsonWebKeySet, KeyRing, PublicSigningKeys, SigningKey, SigningKeyDescription,
+    SigningKeyState, WrappingKey, key_ring::KeySchedule,
 };
 use crate::{
     clock::Timestamp,
@@ -76,6 +76,11 @@ impl KeyManager {
         PublicSigningKeys::of(&self.ring(), signing, kind, self.algorithm, self.schedule, now)
     }
 
+    /// All keys, newest first.
+    pub(crate) fn descriptions(&self, now: Timestamp) -> Vec<SigningKeyDescription> {
+        SigningKeyDescription::all(&self.ring(), self.algorithm, self.schedule, now)
+    }
+
     /// The key of that kind to sign with now. Makes the next key first when that is due, which is
     /// the only time that the store is asked.
     pub(crate) async fn signing_key<S: Store>(
@@ -121,6 +126,30 @@ impl KeyManager {
         Ok(true)
     }
 
+    /// Reads the keys again, whether or not anything asks for it.
+    pub(crate) async fn read<S: Store>(&self, store: &S) -> Result<(), Error> {
+        let _one_at_a_time = self.renewal.lock().await;
+        self.replace_ring(&store.signing_keys(&self.app).await?)
+    }
+
+    /// Makes the next dynamic key, due or not, unless it is published already; says whether it did.
+    pub(crate) async fn rotate<S: Store>(
+        &self,
+        store: &S,
+        random: &dyn RandomSource,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let _one_at_a_time = self.renewal.lock().await;
+        self.replace_ring(&store.signing_keys(&self.app).await?)?;
+        let keys = self.descriptions(now);
+        // One more key would make that one sign before everybody can have seen it.
+        let is_published = keys.iter().any(|key| key.state == SigningKeyState::Published);
+        if !is_published {
+            self.add(store, SigningKeyKind::Dynamic, random, now).await?;
+        }
+        Ok(!is_published)
+    }
+
     fn is_due(&self, kind: SigningKeyKind, now: Timestamp) -> bool {
         match kind {
             SigningKeyKind::Dynamic => self.ring().is_due(self.algorithm, self.schedule, now),
@@ -137,9 +166,18 @@ impl KeyManager {
     ) -> Result<(), Error> {
         // Another process may have made the new key already.
         self.replace_ring(&store.signing_keys(&self.app).await?)?;
-        if !self.is_due(kind, now) {
-            return Ok(());
-        }
+        if self.is_due(kind, now) { self.add(store, kind, random, now).await } else { Ok(()) }
+    }
+
+    /// Makes the next key after the newest one of the ring. Where another process does the same,
+    /// the key of one of them is added.
+    async fn add<S: Store>(
+        &self,
+        store: &S,
+        kind: SigningKeyKind,
+        random: &dyn RandomSource,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let newest = self.ring().newest().cloned();
         // The time of creation is the key's id, so no two keys may share it.
         let created_at = newest

@@ -1,6 +1,7 @@
 //! Signing keys: how they are made, kept, chosen, published and retired.
 
 mod algorithm;
+mod description;
 mod jwks;
 mod key_manager;
 mod key_ring;
@@ -11,6 +12,7 @@ pub(crate) mod wrapping;
 mod wycheproof_tests;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use description::{SigningKeyDescription, SigningKeyState};
 pub use jwks::JsonWebKeySet;
 pub(crate) use key_manager::KeyManager;
 pub(crate) use key_ring::{KeyRing, KeySchedule};
