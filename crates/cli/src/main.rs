@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod administration;
 mod demo;
 mod serve;
 
@@ -24,6 +25,10 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Serves sessions to the SDKs of SuperTokens for Node and Python, in place of its core.
     Serve(serve::ServeArguments),
+    /// Lists, shows and ends sessions, in a store or on a running server.
+    Sessions(administration::SessionsArguments),
+    /// Lists and replaces signing keys, in a store or on a running server.
+    Keys(administration::KeysArguments),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +37,8 @@ fn main() -> ExitCode {
     let result = match command {
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Serve(arguments)) => serve::run(&arguments),
+        Some(Command::Sessions(arguments)) => administration::manage_sessions(&arguments),
+        Some(Command::Keys(arguments)) => administration::manage_keys(&arguments),
         None => demo::run(&demo::DemoArguments::default()),
     };
     match result {

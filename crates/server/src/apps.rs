@@ -154,8 +154,15 @@ impl<S: TenantStore> Apps<S> {
 
     /// Takes over what other processes have changed.
     pub(crate) async fn synchronise(&self) -> Result<(), Error> {
-        let _one_at_a_time = self.change.lock().await;
-        self.read().await
+        {
+            let _one_at_a_time = self.change.lock().await;
+            self.read().await?;
+        }
+        let in_use = self.directory().in_use();
+        for app in in_use {
+            app.sessions.reload_signing_keys().await?;
+        }
+        Ok(())
     }
 
     async fn read(&self) -> Result<(), Error> {

@@ -32,6 +32,8 @@ pub(crate) enum Route {
     Tenant,
     TenantList,
     TenantRemove,
+    SigningKeys,
+    SigningKeysRotate,
 }
 
 impl Route {
@@ -42,7 +44,7 @@ impl Route {
 }
 
 /// Every path, the versions that have it (none: all), and its route.
-const ROUTES: [(&str, Option<Surface>, Route); 34] = [
+const ROUTES: [(&str, Option<Surface>, Route); 36] = [
     ("", None, Route::Root),
     ("/hello", None, Route::Hello),
     ("/apiversion", None, Route::ApiVersion),
@@ -77,6 +79,8 @@ const ROUTES: [(&str, Option<Surface>, Route); 34] = [
     ("/recipe/multitenancy/tenant/v2", Some(Surface::Recipe), Route::Tenant),
     ("/recipe/multitenancy/tenant/list/v2", Some(Surface::Recipe), Route::TenantList),
     ("/recipe/multitenancy/tenant/remove", Some(Surface::Recipe), Route::TenantRemove),
+    ("/sessile/keys", None, Route::SigningKeys),
+    ("/sessile/keys/rotate", None, Route::SigningKeysRotate),
 ];
 
 /// First segments that never name a tenant.

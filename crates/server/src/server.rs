@@ -83,8 +83,8 @@ impl<S: TenantStore> Server<S> {
         Ok(apps.iter().map(|app| app.sessions.clone()).collect())
     }
 
-    /// Takes over what other processes on the same store have changed of apps and tenants. Once a
-    /// minute is plenty: what a request names and is not known is looked for at once.
+    /// Takes over what other processes on the same store have changed of apps, tenants and signing
+    /// keys. Once a minute is plenty: what a request names and is not known is looked for at once.
     ///
     /// # Errors
     /// [`Error::General`] when the store fails.

@@ -4,6 +4,7 @@ mod apps;
 mod handshake;
 mod information;
 mod jwt;
+mod keys;
 mod lifecycle;
 mod stored;
 mod tenants;
@@ -61,6 +62,8 @@ pub(crate) async fn call<S: TenantStore>(
         (Route::Tenant, "GET") => tenants::get(call),
         (Route::TenantList, "GET") => tenants::list(call),
         (Route::TenantRemove, "POST") => tenants::remove(call).await,
+        (Route::SigningKeys, "GET") => keys::list(call).await,
+        (Route::SigningKeysRotate, "POST") => keys::rotate(call).await,
         _ => Err(Failure::MethodNotSupported),
     }
 }

@@ -1,6 +1,6 @@
 //! Apps and tenants outlive their process, and other processes see them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use sessile_core::{
@@ -10,7 +10,7 @@ use sessile_core::{
 };
 use sessile_server::ServerConfig;
 
-use crate::support::{Core, START, access_token, refresh_token, text};
+use crate::support::{Core, START, access_token, part, refresh_token, text};
 
 const APP: &str = "/recipe/multitenancy/app/v2";
 const TENANT: &str = "/appid-a/recipe/multitenancy/tenant/v2";
@@ -85,12 +85,12 @@ async fn what_another_process_makes_is_there_when_it_is_asked_for() {
     put_app(&one, json!({})).await;
     // The start has read the store this very moment; nobody makes it read all the time.
     assert_eq!(other.get("/appid-a/hello", "").await.status, 400);
-    nodes.clock.advance(std::time::Duration::from_secs(1));
+    nodes.clock.advance(Duration::from_secs(1));
     assert_eq!(other.get("/appid-a/hello", "").await.status, 200);
 
     one.put(TENANT, "", json!({ "tenantId": "t1" })).await.ok();
     let created = one.create_with("/appid-a/t1", "5.4", json!({})).await;
-    nodes.clock.advance(std::time::Duration::from_secs(1));
+    nodes.clock.advance(Duration::from_secs(1));
     let handle = text(&created["session"]["handle"]);
     let path = format!("/appid-a/recipe/session?sessionHandle={handle}");
     assert_eq!(other.get(&path, "5.4").await.ok()["tenantId"], "t1", "named by a handle alone");
@@ -165,4 +165,32 @@ async fn settings_that_mean_nothing_here_are_left_out() {
     let core = nodes.start().await;
     assert_eq!(validity(&core).await, 5000);
     assert_eq!(core.get("/appid-b/hello", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_before_it_is_due_signs_everywhere() {
+    let nodes = Nodes::new();
+    let (one, other) = (nodes.start().await, nodes.start().await);
+    put_app(&one, json!({})).await;
+    nodes.clock.advance(Duration::from_secs(1));
+    let states = async |core: &Core| -> Vec<String> {
+        let told = core.get("/appid-a/sessile/keys", "").await.ok();
+        let keys = told["keys"].as_array().unwrap().clone();
+        keys.iter().map(|key| format!("{} {}", text(&key["keyId"]), text(&key["state"]))).collect()
+    };
+    let before = states(&other).await;
+    let rotate = "/appid-a/sessile/keys/rotate";
+    assert_eq!(one.post(rotate, "", json!({})).await.ok()["made"], true);
+    assert_eq!(other.post(rotate, "", json!({})).await.ok()["made"], false);
+    let new = format!("d-{}", one.now());
+    assert_eq!(states(&other).await[0], format!("{new} published"));
+    assert_eq!(states(&other).await[1..], before);
+
+    other.server.synchronise().await.unwrap();
+    nodes.clock.advance(Duration::from_secs(60));
+    for core in [&one, &other] {
+        let created = core.create_with("/appid-a", "5.4", json!({})).await;
+        assert_eq!(part(access_token(&created), 0)["kid"], new);
+    }
+    assert_eq!(states(&other).await[0], format!("{new} signing"));
 }
