@@ -122,21 +122,35 @@ impl Connection {
         let request = &self.requests[self.next % self.requests.len()];
         self.next += 1;
         self.stream.write_all(request).await?;
-        self.buffer.clear();
-        loop {
-            let read = self.stream.read_buf(&mut self.buffer).await?;
-            ensure!(read > 0, "the server closed the connection");
-            if let Some(length) = answer_length(&self.buffer)?
-                && self.buffer.len() >= length
-            {
-                return Ok(());
-            }
+        exchange(&mut self.stream, &mut self.buffer, request).await.map(drop)
+    }
+}
+
+/// Sends a request, waits for all of its answer, and gives the body of that.
+///
+/// # Errors
+/// When the connection fails, or the answer is an error.
+pub async fn exchange<'a>(
+    stream: &mut TcpStream,
+    buffer: &'a mut Vec<u8>,
+    request: &[u8],
+) -> anyhow::Result<&'a [u8]> {
+    stream.write_all(request).await?;
+    buffer.clear();
+    loop {
+        let read = stream.read_buf(buffer).await?;
+        ensure!(read > 0, "the server closed the connection");
+        if let Some((head, length)) = answer_length(buffer)?
+            && buffer.len() >= length
+        {
+            return Ok(&buffer[head..length]);
         }
     }
 }
 
-/// The length of the answer that the bytes begin with; `None` while its head is not complete.
-fn answer_length(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
+/// The lengths of the head and of the whole answer that the bytes begin with; `None` while its head
+/// is not complete.
+fn answer_length(bytes: &[u8]) -> anyhow::Result<Option<(usize, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(head) = response.parse(bytes)? else { return Ok(None) };
@@ -148,7 +162,7 @@ fn answer_length(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case("content-length"))
         .context("an answer without its length")?;
-    Ok(Some(head + std::str::from_utf8(length.value)?.parse::<usize>()?))
+    Ok(Some((head, head + std::str::from_utf8(length.value)?.parse::<usize>()?)))
 }
 
 #[cfg(test)]
@@ -158,7 +172,7 @@ mod tests {
     #[test]
     fn the_length_of_an_answer() {
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
-        assert_eq!(answer_length(answer).unwrap(), Some(answer.len()));
+        assert_eq!(answer_length(answer).unwrap(), Some((answer.len() - 5, answer.len())));
         assert_eq!(answer_length(&answer[..20]).unwrap(), None);
         assert!(answer_length(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").is_err());
     }

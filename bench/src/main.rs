@@ -4,6 +4,7 @@
 
 mod allocations;
 mod clients;
+mod core_server;
 mod data;
 mod handler;
 mod minting;
@@ -55,7 +56,9 @@ enum Command {
         #[arg(long)]
         million: bool,
     },
-    /// All of the above, with 10 000 sessions
+    /// `sessile serve` under load, and a call of it beside the engine called directly
+    Core(core_server::LoadArguments),
+    /// All of the above but the core server, with 10 000 sessions
     All,
     /// Is the server of a measurement
     #[command(hide = true)]
@@ -85,6 +88,7 @@ fn run(Arguments { effort, folder, command }: &Arguments) -> anyhow::Result<()> 
         Command::Data => data::measure(*effort, path),
         Command::Refresh => refreshing::measure(*effort, path),
         Command::Size { million } => size::measure(*effort, path, *million),
+        Command::Core(arguments) => core_server::measure(*effort, path, arguments),
         Command::All => {
             verification::measure(*effort)?;
             minting::measure(*effort)?;
