@@ -24,7 +24,17 @@ pub(crate) struct Template {
     pub(crate) text: &'static str,
 }
 
+/// The use for which a statement is prepared anew for the first time.
+const FIRST_RENEWAL: u64 = 16;
+
 pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A statement, once it is prepared.
+#[derive(Default)]
+struct Prepared {
+    statement: Arc<OnceCell<Statement>>,
+    uses: u64,
+}
 
 /// A connection. All its requests may run at the same time: PostgreSQL does them one after the
 /// other.
@@ -33,7 +43,7 @@ pub(crate) struct Connection {
     names: Arc<Names>,
     runtime: Handle,
     timeout: Duration,
-    statements: Mutex<HashMap<&'static str, Arc<OnceCell<Statement>>>>,
+    statements: Mutex<HashMap<&'static str, Prepared>>,
     is_spoilt: AtomicBool,
 }
 
@@ -150,13 +160,20 @@ impl Connection {
         }
     }
 
+    /// The statement, prepared. PostgreSQL plans it once, for tables as large as they are then; so
+    /// it is prepared anew whenever it has been used twice as often.
     async fn statement(
         &self,
         template: &'static Template,
     ) -> Result<Statement, tokio_postgres::Error> {
         let cell = {
             let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(statements.entry(template.name).or_default())
+            let prepared = statements.entry(template.name).or_default();
+            prepared.uses += 1;
+            if prepared.uses.is_power_of_two() && prepared.uses >= FIRST_RENEWAL {
+                prepared.statement = Arc::default();
+            }
+            Arc::clone(&prepared.statement)
         };
         let statement = cell.get_or_try_init(async || {
             self.client.prepare(&self.names.fill_in(template.text)).await

@@ -18,9 +18,7 @@ macro_rules! columns {
     };
 }
 
-/// That the session `s` is the one that `$other` names, by its primary key. The comparison of the
-/// whole changes nothing, but the primary key alone serves it: of a table that was never analysed,
-/// the planner thinks that few sessions have the same tenant, and would look through them all.
+/// That the session `$s` is the one that `$other`, or three expressions, name.
 macro_rules! same_session {
     ($s:literal, $app:literal, $tenant:literal, $handle:literal) => {
         concat!(
@@ -34,20 +32,7 @@ macro_rules! same_session {
             " AND ",
             $s,
             ".session_handle = ",
-            $handle,
-            " AND (",
-            $s,
-            ".app_id, ",
-            $s,
-            ".tenant_id, ",
-            $s,
-            ".session_handle) >= (",
-            $app,
-            ", ",
-            $tenant,
-            ", ",
-            $handle,
-            ")"
+            $handle
         )
     };
     ($s:literal, $other:literal) => {
@@ -63,19 +48,7 @@ macro_rules! same_session {
             $s,
             ".session_handle = ",
             $other,
-            ".session_handle AND (",
-            $s,
-            ".app_id, ",
-            $s,
-            ".tenant_id, ",
-            $s,
-            ".session_handle) >= (",
-            $other,
-            ".app_id, ",
-            $other,
-            ".tenant_id, ",
-            $other,
-            ".session_handle)"
+            ".session_handle"
         )
     };
 }

@@ -2,6 +2,7 @@
 
 mod definition;
 mod inspection;
+mod statistics;
 
 use std::time::Duration;
 
@@ -115,6 +116,7 @@ async fn make_what_is_missing(
         let public = Default::default();
         tenants::make(connection, &public, public.as_str()).await?;
         move_legacy_key(connection, names, wanted.legacy_key_kind).await?;
+        statistics::gather(connection, names).await?;
         mark(connection, &found, names, wanted.ownership).await
     };
     // The name is that of the schema: databases have no locks in common.

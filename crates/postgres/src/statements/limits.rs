@@ -29,7 +29,8 @@ pub(crate) static INSERT_WITHIN: Template = Template {
                 row_number() OVER (ORDER BY s.created_at_time, s.session_handle) AS age,
                 count(*) OVER () AS number
             FROM {session_info} s
-            WHERE s.app_id = ($1::text[])[1] AND s.user_id = ($4::text[])[1] AND s.expires_at > $17
+            WHERE s.app_id = ($1::text[])[1] AND s.user_id = ($4::text[])[1]
+                AND s.expires_at > $17
         ), new AS (
             SELECT * FROM candidate WHERE $19 OR (SELECT count(*) FROM live) < $18
         ), ",

@@ -2,9 +2,9 @@ use sessile_core::{store_conformance, tenant_store_conformance};
 use sessile_postgres::PostgresStore;
 use sessile_postgres_fixture::Database;
 
-async fn open() -> PostgresStore {
-    PostgresStore::open(&Database::new().url()).await.unwrap()
+async fn new_store() -> PostgresStore {
+    crate::open(&Database::new()).await
 }
 
-store_conformance!(open);
-tenant_store_conformance!(open);
+store_conformance!(new_store);
+tenant_store_conformance!(new_store);
