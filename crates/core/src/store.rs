@@ -77,6 +77,11 @@ impl DataVersion {
     pub fn of(text: &str) -> Self {
         Self(crate::rotation::sha256(text.as_bytes()))
     }
+
+    /// SHA-256 of the text in UTF-8, for a store that compares it in the database.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// How a conditional replacement of session data ended.

@@ -1,0 +1,224 @@
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Stdio},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use crate::{
+    database::Database,
+    programs::{Owner, command, folder},
+};
+
+/// Obeys one word a line. When the other end is closed, the server ends and its folder goes.
+const WATCHER: &str = r#"
+trap '' INT
+while read -r order; do
+  case $order in
+    start) "$PROGRAMS/pg_ctl" start -w -t 60 -s -D "$DATA" -l "$DATA/log" </dev/null >/dev/null 2>&1 ;;
+    *) "$PROGRAMS/pg_ctl" stop -w -t 60 -s -m "$order" -D "$DATA" >/dev/null 2>&1 ;;
+  esac
+  echo $?
+done
+"$PROGRAMS/pg_ctl" stop -w -t 60 -s -m immediate -D "$DATA" >/dev/null 2>&1
+rm -rf "$FOLDER"
+"#;
+
+/// How a server is stopped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shutdown {
+    /// What is being done is undone, and everything else kept.
+    Fast,
+    /// As if it had crashed: it has to recover when it is started again.
+    Immediate,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    shell: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+/// A PostgreSQL server.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: PathBuf,
+    port: u16,
+    owner: Option<Owner>,
+    programs: PathBuf,
+    watcher: Mutex<Watcher>,
+    databases: AtomicU32,
+}
+
+impl Cluster {
+    /// The one that all tests of this process share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(&[]))
+    }
+
+    /// Starts one with these settings, named as in `postgresql.conf`.
+    pub fn start(settings: &[(&str, &str)]) -> Self {
+        let (programs, owner) = (folder(), Owner::find());
+        // The watcher removes it.
+        let folder = tempfile::Builder::new().prefix("sessile-pg-").tempdir().expect("a folder");
+        let folder = folder.keep();
+        if let Some(owner) = owner {
+            chown(&folder, Some(owner.user), Some(owner.group)).expect("a folder of the owner's");
+        }
+        let data = folder.join("data");
+        let made = command(&programs.join("initdb"), owner)
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .expect("initdb");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+
+        let mut shell = command(Path::new("/bin/sh"), owner)
+            .args(["-c", WATCHER])
+            .env("PROGRAMS", &programs)
+            .env("DATA", &data)
+            .env("FOLDER", &folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Whatever ends this process and all of its group must not end the watcher.
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        let answers = BufReader::new(shell.stdout.take().expect("the watcher's output"));
+        let mut cluster = Self {
+            folder,
+            port: 0,
+            owner,
+            programs,
+            watcher: Mutex::new(Watcher { shell, answers }),
+            databases: AtomicU32::new(0),
+        };
+        // Another program may take the port before the server does.
+        for _ in 0..8 {
+            cluster.port = free_port();
+            cluster.configure(settings);
+            if cluster.order("start") {
+                return cluster;
+            }
+        }
+        panic!("PostgreSQL does not start: {}", cluster.log());
+    }
+
+    fn configure(&self, settings: &[(&str, &str)]) {
+        let mut text = format!(
+            "listen_addresses = '127.0.0.1'
+            port = {}
+            unix_socket_directories = '{}'
+            max_connections = 200
+            shared_preload_libraries = 'pg_stat_statements'
+            # The operating system lives on when a test lets the server crash.
+            fsync = off
+            ",
+            self.port,
+            self.folder.display()
+        );
+        for (name, value) in settings {
+            let _ = writeln!(text, "{name} = '{value}'");
+        }
+        let path = self.folder.join("data/postgresql.auto.conf");
+        fs::write(&path, text).expect("the settings");
+        self.give_to_owner(&path);
+    }
+
+    /// Puts a file into the folder of the server's data, for the server alone to read.
+    pub fn add_file(&self, name: &str, content: &[u8]) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+
+        let path = self.folder.join("data").join(name);
+        fs::write(&path, content).expect("a file for the server");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+        self.give_to_owner(&path);
+        path
+    }
+
+    fn give_to_owner(&self, path: &Path) {
+        if let Some(owner) = self.owner {
+            chown(path, Some(owner.user), Some(owner.group)).expect("a file of the owner's");
+        }
+    }
+
+    /// Changes settings, named as in `postgresql.conf`; they hold from the next start on.
+    pub fn set(&self, settings: &[(&str, &str)]) {
+        self.configure(settings);
+    }
+
+    /// Stops the server.
+    pub fn stop(&self, shutdown: Shutdown) {
+        let order = match shutdown {
+            Shutdown::Fast => "fast",
+            Shutdown::Immediate => "immediate",
+        };
+        assert!(self.order(order), "PostgreSQL does not stop: {}", self.log());
+    }
+
+    /// Starts the server again.
+    pub fn start_again(&self) {
+        assert!(self.order("start"), "PostgreSQL does not start: {}", self.log());
+    }
+
+    fn order(&self, order: &str) -> bool {
+        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let orders = watcher.shell.stdin.as_mut().expect("the watcher's input");
+        writeln!(orders, "{order}").expect("the watcher");
+        let mut answer = String::new();
+        watcher.answers.read_line(&mut answer).expect("the watcher");
+        answer.trim() == "0"
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("data/log")).unwrap_or_default()
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder with the server's socket.
+    pub fn socket_folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes an empty database.
+    pub fn database(&self) -> Database {
+        let number = self.databases.fetch_add(1, Ordering::Relaxed);
+        let database = Database::named(format!("test_{number}"), self);
+        Database::named("postgres".to_owned(), self)
+            .run(&format!("CREATE DATABASE {}", database.name()));
+        database
+    }
+
+    pub(crate) fn psql(&self) -> PathBuf {
+        self.programs.join("psql")
+    }
+}
+
+impl Drop for Cluster {
+    /// The shared one is never dropped: the watcher sees that its process has ended.
+    fn drop(&mut self) {
+        let watcher = self.watcher.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(watcher.shell.stdin.take());
+        drop(watcher.shell.wait());
+    }
+}
+
+/// A port that nobody listens at.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("its address").port()
+}

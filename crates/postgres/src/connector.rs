@@ -1,0 +1,154 @@
+//! Making connections, and not making them while the server is away.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout},
+};
+use tokio_postgres::Config;
+
+use crate::{connection::Connection, failure::Failure, names::Names, tls::Tls};
+
+/// After an attempt has failed, the next is made no sooner than this; whoever asks meanwhile is
+/// told of the failure at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Makes connections.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    inner: Arc<Inner>,
+    turn: tokio::sync::Mutex<()>,
+    last_failure: Mutex<Option<(Instant, Failure)>>,
+}
+
+struct Inner {
+    config: Config,
+    tls: Tls,
+    description: String,
+    names: Arc<Names>,
+    runtime: Handle,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+}
+
+impl Connector {
+    pub(crate) fn new(
+        target: crate::options::Target,
+        names: Arc<Names>,
+        runtime: Handle,
+        (connect_timeout, request_timeout): (Duration, Duration),
+    ) -> Self {
+        let inner = Inner {
+            config: target.config,
+            tls: target.tls,
+            description: target.description,
+            names,
+            runtime,
+            connect_timeout,
+            request_timeout,
+        };
+        Self {
+            inner: Arc::new(inner),
+            turn: tokio::sync::Mutex::default(),
+            last_failure: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.inner.runtime
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.inner.request_timeout
+    }
+
+    /// The server and the database, for error messages.
+    pub(crate) fn description(&self) -> &str {
+        &self.inner.description
+    }
+
+    /// Connects. One attempt is made at a time, and while the server is known to be away, others
+    /// do not wait for how it ends.
+    pub(crate) async fn connect(&self) -> Result<Arc<Connection>, Failure> {
+        self.check_last_failure(PAUSE)?;
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                self.check_last_failure(Duration::MAX)?;
+                self.turn.lock().await
+            }
+        };
+        // Whoever was waited for may have learned that the server is away.
+        self.check_last_failure(PAUSE)?;
+        let inner = Arc::clone(&self.inner);
+        // Done by the runtime, whose reactor the connection needs.
+        let attempt = self.inner.runtime.spawn(async move { inner.connect().await });
+        let outcome = attempt.await.unwrap_or(Err(Failure::Interrupted));
+        let mut last_failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        *last_failure = outcome.as_ref().err().map(|failure| (Instant::now(), failure.clone()));
+        outcome
+    }
+
+    fn check_last_failure(&self, age: Duration) -> Result<(), Failure> {
+        let last_failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last_failure {
+            Some((at, failure)) if at.elapsed() < age => Err(failure.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    async fn connect(&self) -> Result<Arc<Connection>, Failure> {
+        let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len()).max(1);
+        let hosts = u32::try_from(hosts).unwrap_or(1);
+        let connecting = self.config.connect(self.tls.connector.clone());
+        // The configured timeout is one for each host, and does not cover the handshakes.
+        let connecting = timeout(self.connect_timeout.saturating_mul(hosts), connecting);
+        let (client, driver) = connecting
+            .await
+            .map_err(|_| Failure::Unreachable(format!("{}: no answer in time", self.description)))?
+            .map_err(|error| Failure::of_connecting(&error, &self.description))?;
+        self.runtime.spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::warn!(
+                    reason = ?Failure::of_statement(&error),
+                    "a connection to PostgreSQL ended"
+                );
+            }
+        });
+        // A little longer than the server gives itself: it says why.
+        let patience = self.request_timeout.saturating_add(Duration::from_secs(1));
+        let names = Arc::clone(&self.names);
+        let connection = Connection::new(client, names, self.runtime.clone(), patience);
+        connection.execute(&self.session_settings(), patience).await?;
+        Ok(Arc::new(connection))
+    }
+
+    /// Every statement finds its few rows by an index. Planned once and for all, it must not be
+    /// planned for how small a table was then, or for what is not known of one that was never
+    /// analysed.
+    fn session_settings(&self) -> String {
+        let timeout = self.request_timeout.as_millis().clamp(1, 0x7fff_ffff);
+        format!(
+            "SET default_transaction_isolation = 'read committed';
+             SET statement_timeout = {timeout};
+             SET idle_in_transaction_session_timeout = {timeout};
+             SET plan_cache_mode = force_generic_plan;
+             SET enable_seqscan = off;
+             SET enable_hashjoin = off;
+             SET enable_mergejoin = off;
+             SET jit = off"
+        )
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inner").field("target", &self.description).finish_non_exhaustive()
+    }
+}

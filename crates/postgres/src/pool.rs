@@ -1,0 +1,121 @@
+//! The connections of a store: a few that all reads share, and a few that write.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{connection::Connection, connector::Connector, failure::Failure};
+
+/// Connections that are shared: a request is sent while the answers to others are awaited.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    connector: Arc<Connector>,
+    slots: Vec<ArcSwapOption<Connection>>,
+    next: AtomicUsize,
+    is_closed: AtomicBool,
+}
+
+impl Readers {
+    pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
+        let slots = (0..count.max(1)).map(|_| ArcSwapOption::empty()).collect();
+        Self { connector, slots, next: AtomicUsize::new(0), is_closed: AtomicBool::new(false) }
+    }
+
+    /// One that can be used; connects where the next in turn cannot.
+    pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let slot = &self.slots[turn % self.slots.len()];
+        let usable = || slot.load_full().filter(|connection| connection.is_usable());
+        if let Some(connection) = usable() {
+            return Ok(connection);
+        }
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(Failure::Closed);
+        }
+        let connection = self.connector.connect().await?;
+        // Of several that connected for one slot, the first stays, and the others go when they
+        // have served their request.
+        if let Some(first) = usable() {
+            return Ok(first);
+        }
+        if !self.is_closed.load(Ordering::Acquire) {
+            slot.store(Some(Arc::clone(&connection)));
+        }
+        Ok(connection)
+    }
+
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.slots.iter().for_each(|slot| slot.store(None));
+    }
+}
+
+/// Connections that each do one thing at a time. Whoever waits is served in turn.
+#[derive(Debug)]
+pub(crate) struct Writers {
+    connector: Arc<Connector>,
+    turns: Semaphore,
+    /// The one that was used last is used next, so that in quiet times few are.
+    idle: Mutex<Vec<Arc<Connection>>>,
+}
+
+impl Writers {
+    pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
+        Self { connector, turns: Semaphore::new(count.max(1)), idle: Mutex::default() }
+    }
+
+    /// Waits until a connection is free.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Failure> {
+        let permit = self.turns.acquire().await.map_err(|_| Failure::Closed)?;
+        Ok(Turn { writers: self, connection: None, _permit: permit })
+    }
+
+    /// Puts a connection among those that are free.
+    pub(crate) fn put(&self, connection: Arc<Connection>) {
+        if connection.is_usable() && !self.turns.is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+    }
+
+    fn take(&self) -> Option<Arc<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    pub(crate) fn close(&self) {
+        self.turns.close();
+        while self.take().is_some() {}
+    }
+}
+
+/// The right to use a connection that writes.
+pub(crate) struct Turn<'a> {
+    writers: &'a Writers,
+    connection: Option<Arc<Connection>>,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Turn<'_> {
+    /// A connection that can be used; connects where there is none.
+    pub(crate) async fn connection(&mut self) -> Result<&Arc<Connection>, Failure> {
+        if !self.connection.as_ref().is_some_and(|connection| connection.is_usable()) {
+            let mut idle = std::iter::from_fn(|| self.writers.take());
+            self.connection = match idle.find(|connection| connection.is_usable()) {
+                Some(connection) => Some(connection),
+                None => Some(self.writers.connector.connect().await?),
+            };
+        }
+        self.connection.as_ref().ok_or(Failure::Closed)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.writers.put(connection);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The tables: finding them, making those that are missing, and bringing older ones forward.
+
+mod definition;
+mod inspection;
+mod statistics;
+
+use std::time::Duration;
+
+use sessile_core::policy::SigningKeyKind;
+
+use self::{
+    definition::{ADDED_COLUMNS, TABLES, USER_INDEX},
+    inspection::Found,
+};
+use crate::{
+    connection::{Connection, LockClass, Template},
+    failure::Failure,
+    names::Names,
+    ownership::Ownership,
+    record::column_of,
+    statements::tenants,
+};
+
+/// The version of Sessile's own tables. An older one is brought forward, a newer one refused.
+const VERSION: i32 = 1;
+
+/// How long to wait for a table's lock, in milliseconds: whoever waits for it holds up everybody
+/// who comes after.
+const LOCK_TIMEOUT: u32 = 2000;
+
+/// How often that is tried, and how long others may go on in between.
+const ATTEMPTS: usize = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What the options say of the database.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) ownership: Option<Ownership>,
+    pub(crate) legacy_key_kind: SigningKeyKind,
+}
+
+/// Makes the database one that can be used, and says whose it is. Writes nothing where nothing is
+/// missing.
+pub(crate) async fn prepare(
+    connection: &Connection,
+    names: &Names,
+    wanted: Wanted,
+) -> Result<Ownership, Failure> {
+    check_server(connection).await?;
+    let mut attempts = 1..ATTEMPTS;
+    let ownership = loop {
+        match make_what_is_missing(connection, names, wanted).await {
+            Err(failure)
+                if (failure.is_lock_timeout()
+                    || failure.is_conflict()
+                    || failure.is_already_there())
+                    && attempts.next().is_some() =>
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => break outcome?,
+        }
+    };
+    index_users(connection, names).await?;
+    Ok(ownership)
+}
+
+static SERVER: Template = Template {
+    name: "server",
+    text: "SELECT current_setting('server_version_num')::integer,
+        current_setting('server_encoding')",
+};
+
+async fn check_server(connection: &Connection) -> Result<(), Failure> {
+    let rows = connection.query(&SERVER, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let (version, encoding): (i32, &str) = (column_of(row, 0)?, column_of(row, 1)?);
+    if version < 130_000 {
+        let major = version / 10_000;
+        return Err(Failure::Incompatible(format!(
+            "this is PostgreSQL {major}: Sessile needs version 13 or newer"
+        )));
+    }
+    if encoding != "UTF8" {
+        return Err(Failure::Incompatible(format!(
+            "the database has the encoding {encoding}: Sessile needs one with UTF8"
+        )));
+    }
+    Ok(())
+}
+
+/// One look, and where that is not enough one transaction.
+async fn make_what_is_missing(
+    connection: &Connection,
+    names: &Names,
+    wanted: Wanted,
+) -> Result<Ownership, Failure> {
+    if let Some(ownership) = settled(connection, names, wanted).await? {
+        return Ok(ownership);
+    }
+    let found = Found::look(connection, names).await?;
+    if !found.has_schema {
+        let sql = names.fill_in("CREATE SCHEMA IF NOT EXISTS {schema}");
+        connection.execute(&sql, Duration::MAX).await?;
+    }
+    let making = async {
+        let sql =
+            format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {LOCK_TIMEOUT}");
+        connection.execute(&sql, Duration::MAX).await?;
+        // Another process may have done it while this one waited for its lock.
+        let found = Found::look(connection, names).await?;
+        found.check(names)?;
+        for statement in missing(names, &found) {
+            connection.execute(&statement, Duration::MAX).await?;
+        }
+        let public = Default::default();
+        tenants::make(connection, &public, public.as_str()).await?;
+        move_legacy_key(connection, names, wanted.legacy_key_kind).await?;
+        statistics::gather(connection, names).await?;
+        mark(connection, &found, names, wanted.ownership).await
+    };
+    // The name is that of the schema: databases have no locks in common.
+    connection.transaction((LockClass::Schema, &names.schema), making).await
+}
+
+static SETTLED: Template = Template {
+    name: "settled",
+    text: "SELECT version, ownership,
+            EXISTS (SELECT FROM {key_value} WHERE name = 'access_token_signing_key')
+                OR NOT EXISTS (SELECT FROM {tenants}
+                    WHERE app_id = 'public' AND tenant_id = 'public')
+        FROM {sessile_store}",
+};
+
+/// Whose the database is, where nothing has to be written.
+async fn settled(
+    connection: &Connection,
+    names: &Names,
+    wanted: Wanted,
+) -> Result<Option<Ownership>, Failure> {
+    let found = Found::look(connection, names).await?;
+    if !found.is_complete(names) || !missing(names, &found).is_empty() {
+        return Ok(None);
+    }
+    let rows = connection.query(&SETTLED, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let version: i32 = column_of(row, 0)?;
+    check_version(version)?;
+    let needs_writing: bool = column_of(row, 2)?;
+    let ownership = Ownership::from_text(column_of(row, 1)?);
+    let is_wanted = wanted.ownership.is_none() || wanted.ownership == ownership;
+    Ok(ownership.filter(|_| version == VERSION && !needs_writing && is_wanted))
+}
+
+fn check_version(version: i32) -> Result<(), Failure> {
+    if version <= VERSION {
+        return Ok(());
+    }
+    Err(Failure::Incompatible(format!(
+        "the tables were made by a newer version of Sessile (they have version {version}, this \
+         program knows {VERSION}): use that version"
+    )))
+}
+
+/// The statements that make what is missing.
+fn missing(names: &Names, found: &Found) -> Vec<String> {
+    let mut statements = Vec::new();
+    for table in TABLES {
+        let name = names.fill_in(table.name);
+        if found.has_table(&name) {
+            continue;
+        }
+        statements.push(names.fill_in(table.create));
+        for index in table.indexes {
+            let index_name = found.free_name(index.name, names);
+            statements.push(index.create("", &index_name, &names.qualified(&name)));
+        }
+    }
+    for column in ADDED_COLUMNS {
+        let table = names.fill_in(column.table);
+        if found.has_table(&table) && !found.has_column(&table, column.name) {
+            statements.push(format!(
+                "ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}",
+                names.qualified(&table),
+                column.name,
+                column.kind,
+            ));
+        }
+    }
+    statements
+}
+
+/// The index that finds the sessions of a user, which tables of older cores do not have, is made
+/// beside the traffic.
+async fn index_users(connection: &Connection, names: &Names) -> Result<(), Failure> {
+    let found = Found::look(connection, names).await?;
+    if found.has_index(&names.session_info, USER_INDEX.columns) {
+        return Ok(());
+    }
+    let name = found.free_name(USER_INDEX.name, names);
+    let table = names.qualified(&names.session_info);
+    let build = USER_INDEX.create("CONCURRENTLY", &name, &table);
+    connection.execute("SET statement_timeout = 0", Duration::MAX).await?;
+    if found.has_broken_index(USER_INDEX.name) {
+        // Somebody was stopped half-way, or is at it now; then PostgreSQL waits for the end here.
+        let drop =
+            format!("DROP INDEX CONCURRENTLY IF EXISTS {}", names.qualified(USER_INDEX.name));
+        connection.execute(&drop, Duration::MAX).await?;
+    }
+    connection.execute(&build, Duration::MAX).await
+}
+
+static MOVE_TO_DYNAMIC: Template = Template {
+    name: "move_legacy_key_to_dynamic",
+    text: "WITH legacy AS (
+            DELETE FROM {key_value} WHERE name = 'access_token_signing_key'
+            RETURNING app_id, value, created_at_time
+        )
+        INSERT INTO {session_access_token_signing_keys} (app_id, created_at_time, value)
+        SELECT app_id, created_at_time, value FROM legacy ON CONFLICT DO NOTHING",
+};
+
+static MOVE_TO_STATIC: Template = Template {
+    name: "move_legacy_key_to_static",
+    text: "WITH legacy AS (
+            DELETE FROM {key_value} WHERE name = 'access_token_signing_key'
+            RETURNING app_id, value, created_at_time
+        )
+        INSERT INTO {jwt_signing_keys} (app_id, key_id, key_string, algorithm, created_at)
+        SELECT app_id, 's-' || gen_random_uuid(), value, 'RS256', created_at_time FROM legacy",
+};
+
+/// A core 2.x kept one signing key where secrets are; cores since then move it at their start.
+async fn move_legacy_key(
+    connection: &Connection,
+    _: &Names,
+    kind: SigningKeyKind,
+) -> Result<(), Failure> {
+    let template = match kind {
+        SigningKeyKind::Dynamic => &MOVE_TO_DYNAMIC,
+        SigningKeyKind::Static => &MOVE_TO_STATIC,
+    };
+    connection.query(template, &[]).await.map(drop)
+}
+
+static READ_MARK: Template =
+    Template { name: "read_mark", text: "SELECT version, ownership FROM {sessile_store}" };
+
+static WRITE_MARK: Template = Template {
+    name: "write_mark",
+    text: "INSERT INTO {sessile_store} (version, ownership) VALUES ($1, $2)
+        ON CONFLICT (singleton) DO UPDATE SET
+            version = excluded.version, ownership = excluded.ownership",
+};
+
+/// What SuperTokens' core could not read.
+static OWN_CONTENT: Template = Template {
+    name: "own_content",
+    text: "SELECT EXISTS (SELECT FROM {sessile_signing_key})
+        OR EXISTS (SELECT FROM {sessile_secret} WHERE name = 'refresh_token_key')",
+};
+
+/// Keeps whose the database is, and says it.
+async fn mark(
+    connection: &Connection,
+    found: &Found,
+    names: &Names,
+    wanted: Option<Ownership>,
+) -> Result<Ownership, Failure> {
+    let rows = connection.query(&READ_MARK, &[]).await?;
+    let known = match rows.first() {
+        Some(row) => {
+            check_version(column_of(row, 0)?)?;
+            Ownership::from_text(column_of(row, 1)?)
+        }
+        None => None,
+    };
+    let by_itself = match found.has_table(&names.session_info) {
+        true => Ownership::Shared,
+        false => Ownership::Own,
+    };
+    let ownership = wanted.or(known).unwrap_or(by_itself);
+    if ownership == Ownership::Shared && known == Some(Ownership::Own) {
+        let rows = connection.query(&OWN_CONTENT, &[]).await?;
+        if rows.first().map_or(Ok(false), |row| column_of(row, 0))? {
+            return Err(Failure::Incompatible(
+                "the database has signing keys or secrets that a SuperTokens core cannot read, so \
+                 it cannot be shared with one"
+                    .into(),
+            ));
+        }
+    }
+    connection.query(&WRITE_MARK, &[&VERSION, &ownership.as_str()]).await?;
+    Ok(ownership)
+}

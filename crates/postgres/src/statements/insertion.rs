@@ -1,0 +1,240 @@
+use std::slice;
+
+use sessile_core::{
+    AppId,
+    clock::Timestamp,
+    store::{SessionRecord, StoreError},
+};
+use tokio_postgres::types::ToSql;
+
+use super::{reading, tenants};
+use crate::{
+    connection::{Connection, Template},
+    failure::{Failure, Task},
+    lane::{Gathered, Key, Lane, each, place_of},
+    ownership::Ownership,
+    record::{can_be_kept, hash_to_text},
+    shared::Shared,
+};
+
+/// A new session.
+pub(crate) struct Insert {
+    pub(super) key: Key,
+    pub(super) session: SessionRecord,
+}
+
+pub(crate) const TAKEN: Failure =
+    Failure::AlreadyExists("a session with this handle exists already");
+
+/// The longest names that the tables have room for, in characters.
+const LONGEST_HANDLE: usize = 255;
+const LONGEST_USER_ID: usize = 128;
+
+impl Insert {
+    /// # Errors
+    /// When the database cannot keep the session.
+    pub(crate) fn new(app: &AppId, session: SessionRecord) -> Result<Self, StoreError> {
+        let texts = [
+            session.handle.as_str(),
+            &session.user_id,
+            &session.jwt_payload,
+            &session.session_data,
+        ];
+        let label = session.client_label.as_deref().unwrap_or_default();
+        let problem = if !texts.into_iter().chain([label]).all(can_be_kept) {
+            "PostgreSQL cannot keep a text with a NUL character"
+        } else if session.handle.as_str().chars().count() > LONGEST_HANDLE {
+            "a session handle must not be longer than 255 characters"
+        } else if session.user_id.chars().count() > LONGEST_USER_ID {
+            "a user id must not be longer than 128 characters"
+        } else {
+            return Ok(Self { key: Key::new(app, &session.handle), session });
+        };
+        Err(Failure::Value(problem).report(Self::TASK))
+    }
+
+    /// Whether anything has to be kept beside what SuperTokens' core keeps.
+    fn has_more(&self) -> bool {
+        let session = &self.session;
+        session.sealed_child.is_some()
+            || session.client_label.is_some()
+            || session.ends_at != Timestamp::MAX
+    }
+
+    fn ends_at(&self) -> Option<i64> {
+        let ends_at = self.session.ends_at;
+        (ends_at != Timestamp::MAX).then_some(ends_at.as_millis())
+    }
+}
+
+/// The names of the parameters' columns.
+macro_rules! new_sessions {
+    () => {
+        "unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], \
+         $7::bigint[], $8::bytea[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], \
+         $13::bigint[], $14::text[], $15::boolean[], $16::boolean[]) WITH ORDINALITY AS i \
+         (app_id, tenant_id, session_handle, user_id, hash, previous_hash, rotated_at, \
+         sealed_child, payload, data, created_at, expires_at, ends_at, client_label, \
+         use_static_key, has_more, place)"
+    };
+}
+
+/// The parts of a `WITH` that insert what `new` has: `inserted` has those whose names were free. A
+/// test for truth keeps the planner from making a join of it, in which each would be compared with
+/// each.
+macro_rules! insert_new {
+    () => {
+        "inserted AS (
+            INSERT INTO {session_info} (app_id, tenant_id, session_handle, user_id,
+                refresh_token_hash_2, prev_refresh_token_hash_2, refresh_token_rotated_at,
+                jwt_user_payload, session_data, created_at_time, expires_at, use_static_key)
+            SELECT app_id, tenant_id, session_handle, user_id, hash, previous_hash, rotated_at,
+                payload, data, created_at, expires_at, use_static_key
+            FROM new
+            ON CONFLICT DO NOTHING
+            RETURNING app_id, tenant_id, session_handle
+        ), extended AS (
+            INSERT INTO {sessile_session} (app_id, tenant_id, session_handle, sealed_child,
+                sealed_child_hash, ends_at, client_label)
+            SELECT app_id, tenant_id, session_handle, sealed_child,
+                CASE WHEN sealed_child IS NOT NULL THEN hash END, ends_at, client_label
+            FROM new
+            WHERE has_more AND ((app_id, tenant_id, session_handle) IN
+                (SELECT app_id, tenant_id, session_handle FROM inserted)) IS TRUE
+        )"
+    };
+}
+
+pub(super) use {insert_new, new_sessions};
+
+pub(crate) static INSERT: Template = Template {
+    name: "insert",
+    text: concat!(
+        "WITH new AS (SELECT * FROM ",
+        new_sessions!(),
+        "), ",
+        insert_new!(),
+        " SELECT place FROM new WHERE ((app_id, tenant_id, session_handle) IN
+            (SELECT app_id, tenant_id, session_handle FROM inserted)) IS TRUE"
+    ),
+};
+
+/// The parameters of [`new_sessions`].
+pub(super) fn parameters(batch: &[&Insert]) -> [Box<dyn ToSql + Send + Sync>; 16] {
+    macro_rules! owned {
+        ($value:expr) => {
+            Box::new(each(batch, $value))
+        };
+    }
+    [
+        owned!(|work| work.key.app.as_str().to_owned()),
+        owned!(|work| work.key.tenant.clone()),
+        owned!(|work| work.key.handle.as_str().to_owned()),
+        owned!(|work| work.session.user_id.clone()),
+        owned!(|work| hash_to_text(&work.session.refresh_token_hash)),
+        owned!(|work| work.session.previous_refresh_token_hash.as_ref().map(hash_to_text)),
+        owned!(|work| work.session.rotated_at.map(Timestamp::as_millis)),
+        owned!(|work| work.session.sealed_child.clone()),
+        owned!(|work| work.session.jwt_payload.clone()),
+        owned!(|work| work.session.session_data.clone()),
+        owned!(|work| work.session.created_at.as_millis()),
+        owned!(|work| work.session.expires_at.as_millis()),
+        owned!(Insert::ends_at),
+        owned!(|work| work.session.client_label.clone()),
+        owned!(|work| work.session.use_static_key),
+        owned!(Insert::has_more),
+    ]
+}
+
+/// The same as they are handed to a connection.
+pub(super) fn borrowed(
+    parameters: &[Box<dyn ToSql + Send + Sync>; 16],
+) -> Vec<&(dyn ToSql + Sync)> {
+    parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect()
+}
+
+/// Makes the tenants of these sessions, where an insertion failed because one was missing and the
+/// database is Sessile's own.
+///
+/// # Errors
+/// The failure, where that was not the reason or has been tried often enough: a tenant that is made
+/// here may be removed again before the next attempt.
+pub(super) async fn make_tenants(
+    failure: Failure,
+    attempt: usize,
+    batch: &[&Insert],
+    connection: &Connection,
+    ownership: Ownership,
+) -> Result<(), Failure> {
+    if !failure.is_missing_reference() || ownership == Ownership::Shared || attempt == ATTEMPTS {
+        return Err(failure);
+    }
+    for work in batch {
+        tenants::make(connection, &work.key.app, &work.key.tenant).await?;
+    }
+    Ok(())
+}
+
+/// How often an insertion is tried for which tenants had to be made.
+const ATTEMPTS: usize = 4;
+
+impl Gathered for Insert {
+    /// Whether the name was free.
+    type Answer = bool;
+
+    const TASK: Task = Task::Write("inserting a session");
+
+    fn lane(shared: &Shared) -> &Lane<Self> {
+        &shared.lanes.insert
+    }
+
+    fn keys(&self) -> &[Key] {
+        slice::from_ref(&self.key)
+    }
+
+    fn size(&self) -> usize {
+        self.session.jwt_payload.len() + self.session.session_data.len()
+    }
+
+    async fn run(
+        batch: &[&Self],
+        connection: &Connection,
+        shared: &Shared,
+    ) -> Result<Vec<Self::Answer>, Failure> {
+        let parameters = parameters(batch);
+        let mut attempt = 1;
+        let rows = loop {
+            match connection.query(&INSERT, &borrowed(&parameters)).await {
+                Ok(rows) => break rows,
+                Err(failure) => {
+                    make_tenants(failure, attempt, batch, connection, shared.ownership).await?;
+                }
+            }
+            attempt += 1;
+        };
+        let mut answers = vec![false; batch.len()];
+        for row in &rows {
+            answers[place_of(row, batch.len())?] = true;
+        }
+        Ok(answers)
+    }
+
+    /// Nobody else has the hash of its first token: where that is there, so is this session.
+    async fn repeat(
+        &self,
+        connection: &Connection,
+        shared: &Shared,
+    ) -> Option<Result<Self::Answer, Failure>> {
+        let repeated = async {
+            if let Some(true) = Self::run(&[self], connection, shared).await?.pop() {
+                return Ok(true);
+            }
+            let found = reading::get(connection, &self.key.app, &self.key.handle).await?;
+            Ok(found.is_some_and(|row| {
+                row.refresh_token_hash == self.session.refresh_token_hash
+                    && row.user_id == self.session.user_id
+            }))
+        };
+        Some(repeated.await)
+    }
+}

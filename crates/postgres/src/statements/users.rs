@@ -1,0 +1,131 @@
+//! All sessions of a user, or of everybody.
+
+use std::sync::Arc;
+
+use sessile_core::{
+    AppId, SessionHandle, TenantScope,
+    clock::Timestamp,
+    store::{RemovedSession, StoreError},
+};
+
+use super::reading::only;
+use crate::{
+    connection::Template,
+    record::{column_of, same_session},
+    shared::{Manner, Shared},
+};
+
+/// Rows are locked in the order of [`Key`](crate::lane::Key)s.
+pub(crate) static REMOVE_OF_USER: Template = Template {
+    name: "remove_of_user",
+    text: concat!(
+        "WITH found AS (
+            SELECT s.app_id, s.tenant_id, s.session_handle FROM {session_info} s
+            WHERE s.app_id = $1 AND s.user_id = $2 AND ($3::text IS NULL OR s.tenant_id = $3)
+                AND ($4::text IS NULL OR s.session_handle <> $4)
+            ORDER BY s.tenant_id COLLATE \"C\", s.session_handle COLLATE \"C\"
+            FOR UPDATE
+        )
+        DELETE FROM {session_info} s USING found f
+        WHERE ",
+        same_session!("s", "f"),
+        " RETURNING s.session_handle"
+    ),
+};
+
+pub(crate) async fn remove_of_user(
+    shared: &Arc<Shared>,
+    app: &AppId,
+    user_id: &str,
+    tenants: &TenantScope,
+    except: Option<&SessionHandle>,
+) -> Result<Vec<SessionHandle>, StoreError> {
+    let except = except.map(|handle| handle.as_str().to_owned());
+    let names = (app.clone(), user_id.to_owned(), tenants.clone(), except);
+    let manner = Manner::once("removing the sessions of a user");
+    shared
+        .write(manner, names, |connection, names| async move {
+            let (app, user_id, tenants, except) = &*names;
+            let tenant = only(tenants);
+            let rows = connection
+                .query(&REMOVE_OF_USER, &[&app.as_str(), user_id, &tenant, except])
+                .await?;
+            rows.iter().map(|row| Ok(SessionHandle::new(column_of(row, 0)?))).collect()
+        })
+        .await
+}
+
+/// The first column says how many were found before any was locked: another caller may have removed
+/// some of them meanwhile, and there may be more.
+pub(crate) static REMOVE_CREATED_BEFORE: Template = Template {
+    name: "remove_created_before",
+    text: concat!(
+        "WITH picked AS (
+            SELECT p.app_id, p.tenant_id, p.session_handle FROM {session_info} p
+            WHERE p.app_id = $1 AND p.created_at_time < $2 LIMIT $3
+        ), ordered AS (
+            SELECT * FROM picked ORDER BY tenant_id COLLATE \"C\", session_handle COLLATE \"C\"
+        ), found AS (
+            SELECT i.* FROM ordered i
+            CROSS JOIN LATERAL (
+                SELECT FROM {session_info} s
+                WHERE ",
+        same_session!("s", "i"),
+        "       AND s.created_at_time < $2
+                FOR UPDATE
+            ) locked
+        ), removed AS (
+            DELETE FROM {session_info} s USING found f
+            WHERE ",
+        same_session!("s", "f"),
+        "   RETURNING s.session_handle, s.user_id
+        )
+        SELECT (SELECT count(*) FROM picked), removed.session_handle, removed.user_id
+        FROM (VALUES (1)) AS one LEFT JOIN removed ON true"
+    ),
+};
+
+pub(crate) async fn remove_created_before(
+    shared: &Arc<Shared>,
+    app: &AppId,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<RemovedSession>, StoreError> {
+    let mut removed = Vec::new();
+    loop {
+        let left = limit - removed.len();
+        let (picked, batch) = remove_some_created_before(shared, app, before, left).await?;
+        let others_were_first = batch.len() < picked;
+        removed.extend(batch);
+        if !others_were_first || removed.len() >= limit {
+            return Ok(removed);
+        }
+    }
+}
+
+async fn remove_some_created_before(
+    shared: &Arc<Shared>,
+    app: &AppId,
+    before: Timestamp,
+    limit: usize,
+) -> Result<(usize, Vec<RemovedSession>), StoreError> {
+    let before = before.as_millis();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let manner = Manner::once("removing old sessions");
+    shared
+        .write(manner, app.clone(), move |connection, app| async move {
+            let rows =
+                connection.query(&REMOVE_CREATED_BEFORE, &[&app.as_str(), &before, &limit]).await?;
+            let mut picked = 0;
+            let mut removed = Vec::new();
+            for row in &rows {
+                picked = usize::try_from(column_of::<i64>(row, 0)?).unwrap_or_default();
+                if let Some(handle) = column_of::<Option<&str>>(row, 1)? {
+                    let handle = SessionHandle::new(handle);
+                    removed.push(RemovedSession { handle, user_id: column_of(row, 2)? });
+                }
+            }
+            Ok((picked, removed))
+        })
+        .await
+}

@@ -1,0 +1,117 @@
+use sessile_core::{
+    clock::Timestamp,
+    policy::SigningKeyKind,
+    store::{Store, TenantStore},
+};
+use sessile_postgres_fixture::Database;
+use tokio_postgres::NoTls;
+
+use crate::{NOW, SUPERTOKENS_TABLES, app, open, options, session};
+
+/// What the cores from 9.0 to 12.0 did not have yet.
+const BACK_TO_9_0: &str = "
+    ALTER TABLE session_info DROP COLUMN prev_refresh_token_hash_2,
+        DROP COLUMN refresh_token_rotated_at;
+    ALTER TABLE tenant_configs DROP COLUMN is_first_factors_null;
+    DROP INDEX session_info_user_id_app_id_index;";
+
+/// A row as an older core inserts it, with no more columns than it knows.
+const OLD_INSERT: &str = "INSERT INTO session_info (app_id, tenant_id, session_handle, user_id,
+        refresh_token_hash_2, session_data, expires_at, jwt_user_payload, created_at_time,
+        use_static_key)
+    VALUES ('public', 'public', 'HANDLE', 'alice',
+        '00000000000000000000000000000000000000000000000000000000000000ab', '{\"n\": null}',
+        4102444800000, '{\"role\":\"reader\"}', 1700000000000, false)";
+
+fn old_database() -> Database {
+    let database = Database::new();
+    database.run(SUPERTOKENS_TABLES);
+    database.run(BACK_TO_9_0);
+    database.run(
+        "INSERT INTO apps VALUES ('public', 1); INSERT INTO tenants VALUES ('public', 'public', 1);
+        INSERT INTO tenant_configs VALUES ('', 'public', 'public', '{}', true, true, true);",
+    );
+    database.run(&OLD_INSERT.replace("HANDLE", "before"));
+    database
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_tables_are_brought_forward_with_what_is_in_them() {
+    let (database, new) = (old_database(), Database::new());
+    let store = open(&database).await;
+    new.run(SUPERTOKENS_TABLES);
+    let shape = "SELECT column_name, data_type, is_nullable FROM information_schema.columns
+        WHERE table_name IN ('session_info', 'tenant_configs') ORDER BY table_name, column_name;
+        SELECT indexdef FROM pg_indexes WHERE tablename = 'session_info' ORDER BY 1";
+    assert_eq!(database.rows(shape), new.rows(shape));
+
+    let found = store.get_session(&app(), &"before".into()).await.unwrap().unwrap();
+    assert_eq!(found.user_id, "alice");
+    assert_eq!(found.session_data, "{\"n\": null}");
+    assert_eq!(found.jwt_payload, "{\"role\":\"reader\"}");
+    assert_eq!(found.created_at, NOW);
+    assert_eq!((found.rotated_at, found.ends_at), (None, Timestamp::MAX));
+    let tenants = store.tenants().await.unwrap();
+    assert_eq!(tenants.len(), 1);
+    assert_eq!(tenants[0].first_factors, None);
+
+    // The older core goes on beside it.
+    database.run(&OLD_INSERT.replace("HANDLE", "after"));
+    assert!(store.get_session(&app(), &"after".into()).await.unwrap().is_some());
+}
+
+/// Whoever waits for a table's lock holds up everybody who comes after, so waiting is short.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_transaction_delays_the_upgrade_and_nobody_else() {
+    let database = old_database();
+    let (holder, driver) = tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
+    tokio::spawn(driver);
+    holder.batch_execute("BEGIN; SELECT * FROM session_info").await.unwrap();
+    let mut opening = tokio::spawn(options(&database).open());
+
+    // It is seen to wait, to give up, and to wait again; and meanwhile others are not kept.
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    for round in 0..2 {
+        for wanted in ["1", "0"] {
+            while database.rows(waiting) != [wanted] {
+                assert!(!opening.is_finished(), "round {round}");
+            }
+        }
+    }
+    database.run(&OLD_INSERT.replace("HANDLE", "meanwhile"));
+    assert!(!opening.is_finished());
+
+    holder.batch_execute("COMMIT").await.unwrap();
+    let store = (&mut opening).await.unwrap().unwrap();
+    assert!(store.get_session(&app(), &"meanwhile".into()).await.unwrap().is_some());
+    store.insert_session(&app(), session()).await.unwrap();
+}
+
+/// A core 2.x kept its one signing key among the secrets.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_an_old_core_is_moved_where_keys_are() {
+    for kind in [SigningKeyKind::Dynamic, SigningKeyKind::Static] {
+        let database = Database::new();
+        database.run(SUPERTOKENS_TABLES);
+        database.run(
+            "INSERT INTO apps VALUES ('public', 1);
+            INSERT INTO tenants VALUES ('public', 'public', 1);
+            INSERT INTO key_value VALUES ('public', 'public', 'access_token_signing_key',
+                'public-half;private-half', 1600000000000);",
+        );
+        for _ in 0..2 {
+            let store = options(&database).legacy_signing_key(kind).open().await.unwrap();
+            let keys = store.signing_keys(&app()).await.unwrap();
+            assert_eq!(keys.len(), 1);
+            assert_eq!(keys[0].created_at, Timestamp::from_millis(1_600_000_000_000));
+            assert_eq!(keys[0].algorithm, "RS256");
+            assert_eq!(keys[0].material, "public-half;private-half");
+            assert_eq!(keys[0].is_static, kind == SigningKeyKind::Static);
+            match kind {
+                SigningKeyKind::Dynamic => assert_eq!(keys[0].key_id, "d-1600000000000"),
+                SigningKeyKind::Static => assert!(keys[0].key_id.starts_with("s-")),
+            }
+            assert_eq!(database.rows("SELECT count(*) FROM key_value"), ["0"]);
+        }
+    }
+}
