@@ -11,8 +11,7 @@ use sessile_core::{
 };
 use sessile_sqlite::SqliteStore;
 
-/// The environment variable that holds the wrapping key where no key file is wanted.
-pub const WRAPPING_KEY_VARIABLE: &str = "SESSILE_WRAPPING_KEY";
+use crate::WRAPPING_KEY_VARIABLE;
 
 /// Sessions in one SQLite file, which is made if it is not there.
 ///

@@ -38,6 +38,8 @@
 //! # Features
 //!
 //! - `sqlite` (default): [`embedded`], the store that is one file.
+//! - `postgres`: [`in_postgres`], a database that several processes share, in the tables of
+//!   SuperTokens' core.
 //! - `axum`: extractors, a layer and routes for axum.
 
 #![forbid(unsafe_code)]
@@ -45,11 +47,17 @@
 
 #[cfg(feature = "sqlite")]
 mod embedded;
+#[cfg(feature = "postgres")]
+mod in_postgres;
 
 #[cfg(feature = "sqlite")]
-pub use embedded::{WRAPPING_KEY_VARIABLE, embedded, key_file_of, wrapping_key_of};
+pub use embedded::{embedded, key_file_of, wrapping_key_of};
+#[cfg(feature = "postgres")]
+pub use in_postgres::in_postgres;
 #[cfg(feature = "axum")]
 pub use sessile_axum as axum;
+#[cfg(feature = "postgres")]
+pub use sessile_postgres as postgres;
 #[cfg(feature = "sqlite")]
 pub use sessile_sqlite as sqlite;
 pub use sessile_web as web;
@@ -63,6 +71,11 @@ pub use sessile_core::{
     UnauthorisedReason, VerifiedSession, VerifyRequest, VersionedData, WrappingKey,
     WrappingKeyError, clock, event, memory, policy, random, rotation, store, to_json_object,
 };
+
+/// The environment variable that holds the wrapping key: instead of a key file beside an embedded
+/// store, and for keys in PostgreSQL.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub const WRAPPING_KEY_VARIABLE: &str = "SESSILE_WRAPPING_KEY";
 
 /// The examples of the documents, compiled.
 #[cfg(all(doctest, feature = "axum", feature = "sqlite"))]
