@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use anyhow::Context as _;
 use clap::Args;
 use sessile::{Sessions, SessionsBuilder, memory::MemoryStore, store::TenantStore};
-use sessile_server::{Server, ServerConfig};
+use sessile_server::{PlainText, Server, ServerConfig};
 use tokio::{net::TcpListener, sync::watch};
 
 /// How often sessions that expired and keys that retired are removed.
@@ -13,9 +13,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How often apps and tenants are read that other processes may have changed.
 const SYNCHRONISATION_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How long requests that are under way at the end may take.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What `sessile serve` can be told.
 #[derive(Args, Debug)]
@@ -101,19 +98,11 @@ async fn serve<S: TenantStore>(
     warn_beyond_loopback(address);
     println!("Sessile serves on http://{address}, with its sessions in {}", arguments.store);
 
-    let mut graceful = stopping.clone();
-    let serving = axum::serve(listener, server.router())
-        .with_graceful_shutdown(async move { drop(graceful.wait_for(|stop| *stop).await) });
-    let result = tokio::select! {
-        result = serving => result,
-        () = async {
-            drop(stopping.wait_for(|stop| *stop).await);
-            tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
-        } => Ok(()),
-    };
+    let stop = async move { drop(stopping.wait_for(|stop| *stop).await) };
+    server.serve(listener, PlainText, stop).await;
     sweeping.abort();
     synchronising.abort();
-    Ok(result?)
+    Ok(())
 }
 
 fn warn_beyond_loopback(address: SocketAddr) {

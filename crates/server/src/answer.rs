@@ -8,7 +8,7 @@ use sessile_core::{Error, GeneralError};
 use crate::path::TenantName;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
-const TEXT: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
+pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
 
 /// What a handler answers.
 #[derive(Debug)]

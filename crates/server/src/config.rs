@@ -9,6 +9,8 @@ use sessile_core::{
     },
 };
 
+use crate::limits::Limits;
+
 /// Cookie domain, path and the like, which the core tells SDKs up to CDI 2.3.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LegacyConfig {
@@ -125,6 +127,8 @@ pub struct ServerConfig {
     pub body_limit: usize,
     /// The file that all this was read from, for who asks this process at `/config`: none.
     pub config_path: Option<PathBuf>,
+    /// How much of the server its clients may use.
+    pub limits: Limits,
 }
 
 impl Default for ServerConfig {
@@ -136,6 +140,7 @@ impl Default for ServerConfig {
             base_path: String::new(),
             body_limit: 1024 * 1024,
             config_path: None,
+            limits: Limits::default(),
         }
     }
 }

@@ -16,11 +16,15 @@ mod config;
 mod core_config;
 mod directory;
 mod input;
+mod limits;
 mod outcome;
 mod path;
 mod routes;
 mod server;
+mod serving;
 mod session_json;
 
 pub use config::{AppConfig, LegacyConfig, ServerConfig};
+pub use limits::Limits;
 pub use server::Server;
+pub use serving::{Handshake, PlainText};

@@ -1,10 +1,11 @@
 //! A server: from a request to its handler, in the order in which SuperTokens' core looks at it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 use axum::{Router, body::to_bytes, extract::State, response::Response};
 use http::{HeaderMap, Method, Request};
 use sessile_core::{Error, Sessions, SessionsBuilder, store::TenantStore};
+use tokio::net::TcpListener;
 
 use crate::{
     answer::{Answer, Answered, Failure},
@@ -15,19 +16,21 @@ use crate::{
     input::{Body, Query},
     path::{Location, Route, locate, normalise_base_path},
     routes,
+    serving::{self, Handshake},
 };
 
 /// A core server: sessions and JWTs for the SDKs of SuperTokens. A clone is the same server.
 ///
 /// ```
 /// use sessile_core::{Sessions, memory::MemoryStore};
-/// use sessile_server::{Server, ServerConfig};
+/// use sessile_server::{PlainText, Server, ServerConfig};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let sessions = Sessions::builder(MemoryStore::new());
 /// let server = Server::start(ServerConfig::default(), sessions).await?;
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:3567").await?;
-/// axum::serve(listener, server.router()).await?;
+/// let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+/// server.serve(listener, PlainText, stop).await;
 /// # Ok(())
 /// # }
 /// ```
@@ -72,6 +75,20 @@ impl<S: TenantStore> Server<S> {
     /// Every route.
     pub fn router(&self) -> Router {
         Router::new().fallback(serve::<S>).with_state(self.clone())
+    }
+
+    /// Serves what `listener` accepts, over what `handshake` makes of each connection, until `stop`
+    /// ends; then requests that are under way may take [`Limits::shutdown_timeout`].
+    ///
+    /// [`Limits::shutdown_timeout`]: crate::Limits::shutdown_timeout
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        handshake: impl Handshake,
+        stop: impl Future<Output = ()>,
+    ) {
+        let limits = self.parts.config.limits.clone();
+        serving::serve(listener, handshake, self.router(), limits, stop).await;
     }
 
     /// The sessions of every app.

@@ -1,0 +1,38 @@
+//! How much of a server its clients may use.
+
+use std::time::Duration;
+
+/// Bounds on what clients may use of a server, so that none of them uses it up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// The most connections that are open at once: 4096. A few more are answered 503, and others
+    /// are closed.
+    pub connections: usize,
+    /// The largest head of a request, its first line and headers, in bytes: 16 KiB. A larger one
+    /// is answered 431, as one with more than 100 headers is.
+    pub head_bytes: usize,
+    /// How long a client may take for the head of a request, and first for a TLS handshake: 10 s.
+    /// Then the connection is closed.
+    pub head_timeout: Duration,
+    /// How long a connection is kept for the next request: 75 s, more than the usual 60 s of load
+    /// balancers, so that they and not the server end it.
+    pub idle_timeout: Duration,
+    /// How long a client may take for taking more of an answer: 30 s. Then the connection is
+    /// closed.
+    pub write_timeout: Duration,
+    /// How long requests that are under way when the server stops may take: 5 s.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            head_bytes: 16 * 1024,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+}
