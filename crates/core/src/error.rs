@@ -96,6 +96,9 @@ macro_rules! reasons {
         pub enum $name { $($(#[$variant_doc])* $variant,)* }
 
         impl $name {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// The stable code of this reason.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }

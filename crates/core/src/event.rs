@@ -74,6 +74,20 @@ pub enum RevocationReason {
 }
 
 impl RevocationReason {
+    /// Every reason.
+    pub const ALL: &[Self] = &[
+        Self::AllOfUser,
+        Self::AllOthersOfUser,
+        Self::LateRetry,
+        Self::BeganBefore,
+        Self::Evicted,
+        Self::OrphanedBranch,
+        Self::ReplacedByLogin,
+        Self::Requested,
+        Self::SignedOut,
+        Self::TokenTheft,
+    ];
+
     /// A stable code, for logs and metrics.
     pub const fn code(self) -> &'static str {
         match self {
@@ -95,9 +109,9 @@ impl RevocationReason {
 /// at most once each. It must not block.
 pub type EventListener = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// Tells `tracing` and the listener.
+/// Tells `tracing` and the listeners.
 #[derive(Clone, Default)]
-pub(crate) struct Events(pub(crate) Option<EventListener>);
+pub(crate) struct Events(pub(crate) Vec<EventListener>);
 
 impl Events {
     pub(crate) fn tell(
@@ -118,13 +132,17 @@ impl Events {
                 tracing::info!(%app, %session_handle, reason = reason.code(), "session revoked");
             }
         }
-        if let Some(listener) = &self.0 {
-            listener(&Event {
-                app: app.clone(),
-                session_handle: session_handle.clone(),
-                user_id: user_id.to_owned(),
-                kind,
-            });
+        if self.0.is_empty() {
+            return;
+        }
+        let event = Event {
+            app: app.clone(),
+            session_handle: session_handle.clone(),
+            user_id: user_id.to_owned(),
+            kind,
+        };
+        for listener in &self.0 {
+            listener(&event);
         }
     }
 }

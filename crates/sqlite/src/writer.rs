@@ -23,6 +23,9 @@ use crate::{
 /// The most requests in one transaction, so that the first of a burst is not answered too late.
 const LARGEST_BATCH: usize = 256;
 
+/// How many sizes of transactions are told apart: up to 1, 2, 4, … [`LARGEST_BATCH`] requests.
+const SIZES: usize = 9;
+
 /// What the writer has done since the store was opened.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -31,12 +34,28 @@ pub struct Statistics {
     pub commits: u64,
     /// Number of requests that were in them.
     pub writes: u64,
+    /// Number of those transactions with 1 request, with 2, with up to 4, 8, 16, 32, 64, 128, and
+    /// with up to 256, the most that there may be.
+    pub commits_by_size: [u64; SIZES],
 }
 
 #[derive(Debug, Default)]
 struct Counters {
     commits: AtomicU64,
     writes: AtomicU64,
+    commits_by_size: [AtomicU64; SIZES],
+}
+
+impl Counters {
+    /// A transaction with that many requests was committed.
+    fn count(&self, requests: usize) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.writes.fetch_add(u64::try_from(requests).unwrap_or_default(), Ordering::Relaxed);
+        let size = requests.next_power_of_two().trailing_zeros();
+        if let Some(commits) = self.commits_by_size.get(size as usize) {
+            commits.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The way to the thread that writes. It finishes what was sent and ends when this is dropped.
@@ -87,6 +106,11 @@ impl Writer {
         Statistics {
             commits: self.counters.commits.load(Ordering::Relaxed),
             writes: self.counters.writes.load(Ordering::Relaxed),
+            commits_by_size: self
+                .counters
+                .commits_by_size
+                .each_ref()
+                .map(|commits| commits.load(Ordering::Relaxed)),
         }
     }
 }
@@ -115,11 +139,7 @@ fn commit(
     let outcome =
         begin(connection, busy_timeout).and_then(|()| apply_and_commit(connection, &mut batch));
     match &outcome {
-        Ok(()) => {
-            let writes = u64::try_from(batch.len()).unwrap_or_default();
-            counters.commits.fetch_add(1, Ordering::Relaxed);
-            counters.writes.fetch_add(writes, Ordering::Relaxed);
-        }
+        Ok(()) => counters.count(batch.len()),
         Err(_) => roll_back(connection),
     }
     for request in batch {
@@ -280,6 +300,20 @@ mod tests {
         // The one that held the writer, these three together, and the one that read.
         let after = writer.statistics();
         assert_eq!((after.commits - before.commits, after.writes - before.writes), (3, 5));
+        let sizes = [0, 1, 2].map(|at| after.commits_by_size[at] - before.commits_by_size[at]);
+        assert_eq!(sizes, [2, 0, 1], "two of 1 request, and one of up to 4");
+    }
+
+    #[test]
+    fn transactions_are_counted_by_their_size() {
+        for (requests, size) in
+            [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (128, 7), (129, 8), (LARGEST_BATCH, SIZES - 1)]
+        {
+            let counters = Counters::default();
+            counters.count(requests);
+            let counted = counters.commits_by_size.map(AtomicU64::into_inner);
+            assert_eq!(counted.iter().position(|commits| *commits == 1), Some(size), "{requests}");
+        }
     }
 
     #[tokio::test]

@@ -66,8 +66,8 @@ impl<S: Store> SessionsBuilder<S> {
         self
     }
 
-    /// Is told of every event, in the task that caused it and after the store has acknowledged
-    /// it, at most once each. It must not block.
+    /// Adds a listener that is told of every event, in the task that caused it and after the store
+    /// has acknowledged it, at most once each. It must not block.
     ///
     /// ```
     /// # use sessile_core::{Sessions, event::EventKind, memory::MemoryStore};
@@ -78,8 +78,25 @@ impl<S: Store> SessionsBuilder<S> {
     /// });
     /// ```
     pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.surroundings.events = Events(Some(Arc::new(listener)));
+        self.surroundings.events.0.push(Arc::new(listener));
         self
+    }
+
+    /// Puts another store in place of this one, which may ask this one in turn: to measure it, for
+    /// instance.
+    ///
+    /// ```
+    /// # use sessile_core::{Sessions, memory::MemoryStore};
+    /// let builder = Sessions::builder(MemoryStore::new()).map_store(|store| store);
+    /// ```
+    pub fn map_store<T: Store>(self, change: impl FnOnce(S) -> T) -> SessionsBuilder<T> {
+        let Surroundings { store, clock, random, wrapping_key, events } = self.surroundings;
+        let store = change(store);
+        SessionsBuilder {
+            surroundings: Surroundings { store, clock, random, wrapping_key, events },
+            app: self.app,
+            policy: self.policy,
+        }
     }
 
     /// Builds the engine: reads the app's keys from the store, and makes them the first time.
