@@ -4,12 +4,12 @@
 
 mod administration;
 mod demo;
+mod logging;
 mod serve;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing::Level;
 
 /// Session management for web applications.
 #[derive(Debug, Parser)]
@@ -33,7 +33,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(Level::WARN).init();
+    logging::start(match &command {
+        Some(Command::Serve(arguments)) => arguments.log,
+        _ => logging::LogArguments::default(),
+    });
     let result = match command {
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Serve(arguments)) => serve::run(&arguments),

@@ -1,12 +1,17 @@
 //! `sessile serve`: a core server for the SDKs of SuperTokens.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, future::pending, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
+use axum::http::Uri;
 use clap::Args;
-use sessile::{Sessions, SessionsBuilder, memory::MemoryStore, store::TenantStore};
-use sessile_server::{PlainText, Server, ServerConfig};
+use sessile::{
+    Sessions, SessionsBuilder, memory::MemoryStore, sqlite::SqliteStore, store::TenantStore,
+};
+use sessile_server::{CommitStatistics, PlainText, Server, ServerConfig};
 use tokio::{net::TcpListener, sync::watch};
+
+use crate::logging::LogArguments;
 
 /// How often sessions that expired and keys that retired are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
@@ -30,6 +35,15 @@ pub(crate) struct ServeArguments {
     /// Takes lifetimes and intervals as short as the tests of SDKs want them.
     #[arg(long)]
     test_mode: bool,
+    /// A SuperTokens core that answers what Sessile does not serve: users, roles, dashboard and so
+    /// on. Such requests go there as they are, and the answers back.
+    #[arg(long, value_name = "URL")]
+    forward: Option<Uri>,
+    /// Where `/metrics` is served, instead of beside the other routes.
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics_address: Option<String>,
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
 }
 
 #[derive(Clone, Debug)]
@@ -72,14 +86,14 @@ pub(crate) async fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     })?;
     match &arguments.store {
         StoreArgument::Memory => {
-            serve(arguments, listener, Sessions::builder(MemoryStore::new())).await
+            serve(arguments, listener, Sessions::builder(MemoryStore::new()), |_| {}).await
         }
         StoreArgument::File(path) => {
             let sessions = sessile::embedded(path).with_context(|| {
                 let path = path.display();
                 format!("the sessions cannot be kept in {path}; choose a file with --store")
             })?;
-            serve(arguments, listener, sessions).await
+            serve(arguments, listener, sessions, measure_commits).await
         }
     }
 }
@@ -88,21 +102,56 @@ async fn serve<S: TenantStore>(
     arguments: &ServeArguments,
     listener: TcpListener,
     sessions: SessionsBuilder<S>,
+    measure: impl FnOnce(&Server<S>),
 ) -> anyhow::Result<()> {
-    let config = ServerConfig { test_mode: arguments.test_mode, ..ServerConfig::default() };
+    let config = ServerConfig {
+        test_mode: arguments.test_mode,
+        forward: arguments.forward.clone(),
+        metrics_address: arguments.metrics_address.clone(),
+        ..ServerConfig::default()
+    };
+    let operations = match &config.metrics_address {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+            format!("{address} cannot be listened on; choose another with --metrics-address")
+        })?),
+        None => None,
+    };
     let server = Server::start(config, sessions).await.context("the server cannot be started")?;
+    measure(&server);
     let mut stopping = stop_signal()?;
     let sweeping = tokio::spawn(sweep_for_ever(server.clone()));
     let synchronising = tokio::spawn(synchronise_for_ever(server.clone()));
     let address = listener.local_addr()?;
     warn_beyond_loopback(address);
     println!("Sessile serves on http://{address}, with its sessions in {}", arguments.store);
+    // It outlives the rest, to say until the end that the server is not ready.
+    let operations = operations.map(|listener| {
+        let server = server.clone();
+        tokio::spawn(async move { server.serve_operations(listener, pending()).await })
+    });
 
     let stop = async move { drop(stopping.wait_for(|stop| *stop).await) };
     server.serve(listener, PlainText, stop).await;
     sweeping.abort();
     synchronising.abort();
+    if let Some(operations) = operations {
+        operations.abort();
+    }
     Ok(())
+}
+
+/// Has the commits of SQLite counted with everything else.
+fn measure_commits(server: &Server<SqliteStore>) {
+    let store = server.store().clone();
+    server.measure_commits(move || {
+        let statistics = store.statistics();
+        let sizes = std::iter::successors(Some(1), |size| Some(size * 2));
+        CommitStatistics {
+            commits: statistics.commits,
+            writes: statistics.writes,
+            by_size: sizes.zip(statistics.commits_by_size).collect(),
+        }
+    });
 }
 
 fn warn_beyond_loopback(address: SocketAddr) {

@@ -1,13 +1,15 @@
 //! What is answered: JSON for every outcome, text for every error.
 
+use std::time::Duration;
+
 use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use sessile_core::{Error, GeneralError};
 
-use crate::path::TenantName;
+use crate::{metrics::Refused, path::TenantName};
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
 
 /// What a handler answers.
@@ -19,6 +21,8 @@ pub(crate) enum Answer {
     Cached(Value, String),
     /// A text.
     Text(&'static str),
+    /// What the other core answered.
+    Forwarded(Response),
 }
 
 /// The text of every payload that names a claim of the access token.
@@ -42,6 +46,29 @@ pub(crate) enum Failure {
     /// Its body is larger than the limit, in bytes.
     #[error("The request's body is larger than {0} bytes")]
     TooLarge(usize),
+    /// It is served by SuperTokens' core, and not here.
+    #[error(
+        "Sessile serves sessions and JWTs, and not this path, which is for {0}. Start it with \
+         --forward URL, the URL of a SuperTokens core, to have such requests answered there"
+    )]
+    NotServed(&'static str),
+    /// Its body did not come in that time.
+    #[error("The request's body did not come within {} s", .0.as_secs_f32())]
+    BodyTimedOut(Duration),
+    /// Its body ended before its end, or is not encoded as it says.
+    #[error("The request's body could not be read to its end")]
+    BodyBroken,
+    /// There are too many such requests.
+    #[error("{}; try again later", .0.text())]
+    TooMany(Refused),
+    /// The other core cannot be reached, or did not answer in HTTP.
+    #[error("The core that this request was forwarded to could not be reached")]
+    UpstreamUnreachable,
+    /// The other core did not begin to answer in that time.
+    #[error(
+        "The core that this request was forwarded to did not answer within {} s", .0.as_secs_f32()
+    )]
+    UpstreamTimedOut(Duration),
     /// There is no such app, or it has no such tenant.
     #[error(
         "AppId or tenantId not found => Tenant with the following connectionURIDomain, appId and \
@@ -61,9 +88,15 @@ impl Failure {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::BadInput(_) | Self::UnknownTenant(_) => StatusCode::BAD_REQUEST,
+            Self::BadInput(_) | Self::BodyBroken | Self::UnknownTenant(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NotServed(_) => StatusCode::NOT_FOUND,
+            Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooMany(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::MethodNotSupported => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -96,12 +129,15 @@ impl From<Result<Answer, Failure>> for Answered {
                 let control = control.map(|control| (header::CACHE_CONTROL, control));
                 respond(StatusCode::OK, JSON, body.to_string(), control)
             }
+            Ok(Answer::Forwarded(response)) => response,
             Ok(Answer::Text(text)) => respond(StatusCode::OK, TEXT, text.to_owned(), None),
             Err(failure) => {
                 if let Failure::Internal(error) = &failure {
                     tracing::error!(%error, "a request failed");
                 }
-                respond(failure.status(), TEXT, failure.to_string(), None)
+                let retry = matches!(failure, Failure::TooMany(_))
+                    .then_some((header::RETRY_AFTER, HeaderValue::from_static("1")));
+                respond(failure.status(), TEXT, failure.to_string(), retry)
             }
         })
     }
@@ -110,7 +146,7 @@ impl From<Result<Answer, Failure>> for Answered {
 /// A response, ready to be sent.
 pub(crate) struct Answered(pub(crate) Response);
 
-fn respond(
+pub(crate) fn respond(
     status: StatusCode,
     content_type: HeaderValue,
     mut body: String,

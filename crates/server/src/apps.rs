@@ -121,6 +121,11 @@ impl<S: TenantStore> Apps<S> {
         self.directory().app(&name.app).ok_or_else(|| Failure::UnknownTenant(name.clone()))
     }
 
+    /// The store that all apps are in.
+    pub(crate) fn session_store(&self) -> &S {
+        self.public.store()
+    }
+
     /// Takes an app into use if it is known and nobody has asked for it before.
     pub(crate) async fn prepare(&self, id: &str) -> Result<(), Error> {
         if self.directory().app(id).is_some() {

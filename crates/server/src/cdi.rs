@@ -35,6 +35,19 @@ impl CdiVersion {
         Self(&VERSIONS[VERSIONS.len() - 1])
     }
 
+    /// The versions that it has most in common with, for metrics and logs.
+    pub(crate) fn family(self) -> &'static str {
+        match self.0.version {
+            "2.0" | "2.1" | "2.2" | "2.3" => "2.0-2.3",
+            "2.21" => "2.21",
+            "3.0" | "3.1" => "3",
+            "4.0" => "4",
+            "5.6" => "5.6",
+            version if version.starts_with("5.") => "5.0-5.5",
+            _ => "2.7-2.20",
+        }
+    }
+
     /// How this version differs from the others.
     pub(crate) fn dialect(self) -> &'static Dialect {
         &self.0.dialect

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use http::Uri;
 use sessile_core::{
     AccessTokenVersion, Algorithm,
     policy::{
@@ -129,6 +130,12 @@ pub struct ServerConfig {
     pub config_path: Option<PathBuf>,
     /// How much of the server its clients may use.
     pub limits: Limits,
+    /// The URL of a SuperTokens core that answers what this server does not: none. Paths are added
+    /// to that of the URL.
+    pub forward: Option<Uri>,
+    /// The host and port at which `/metrics` is served instead of beside the other routes: none.
+    /// Who starts the server listens there, with [`Server::serve_operations`](crate::Server).
+    pub metrics_address: Option<String>,
 }
 
 impl Default for ServerConfig {
@@ -141,6 +148,8 @@ impl Default for ServerConfig {
             body_limit: 1024 * 1024,
             config_path: None,
             limits: Limits::default(),
+            forward: None,
+            metrics_address: None,
         }
     }
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod admission;
 mod answer;
 mod apps;
 mod call;
@@ -15,10 +16,16 @@ mod cdi;
 mod config;
 mod core_config;
 mod directory;
+mod forward;
+mod health;
 mod input;
 mod limits;
+mod metrics;
+mod observe;
+mod operations;
 mod outcome;
 mod path;
+mod request_body;
 mod routes;
 mod server;
 mod serving;
@@ -26,5 +33,6 @@ mod session_json;
 
 pub use config::{AppConfig, LegacyConfig, ServerConfig};
 pub use limits::Limits;
+pub use metrics::{CommitStatistics, MeasuredStore};
 pub use server::Server;
 pub use serving::{Handshake, PlainText};

@@ -41,6 +41,44 @@ impl Route {
     pub(crate) fn ignores_body(self) -> bool {
         matches!(self, Self::Root | Self::Hello)
     }
+
+    /// Whether it is answered here only for want of another core that knows better.
+    pub(crate) fn is_answered_better_elsewhere(self) -> bool {
+        matches!(self, Self::Telemetry | Self::UserId | Self::License | Self::FeatureFlag)
+    }
+
+    /// Its name in metrics and logs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Hello => "hello",
+            Self::ApiVersion => "api_version",
+            Self::Configuration => "config",
+            Self::Telemetry => "telemetry",
+            Self::UserId => "user_id",
+            Self::Handshake => "handshake",
+            Self::Session => "session",
+            Self::SessionVerify => "session_verify",
+            Self::SessionRefresh => "session_refresh",
+            Self::SessionRegenerate => "session_regenerate",
+            Self::SessionRemove => "session_remove",
+            Self::SessionUser => "session_user",
+            Self::SessionData => "session_data",
+            Self::JwtData => "jwt_data",
+            Self::SignJwt => "jwt",
+            Self::Jwks => "jwks",
+            Self::WellKnownJwks => "well_known_jwks",
+            Self::License => "license",
+            Self::FeatureFlag => "feature_flag",
+            Self::App => "app",
+            Self::AppRemove => "app_remove",
+            Self::Tenant => "tenant",
+            Self::TenantList => "tenant_list",
+            Self::TenantRemove => "tenant_remove",
+            Self::SigningKeys => "signing_keys",
+            Self::SigningKeysRotate => "signing_keys_rotate",
+        }
+    }
 }
 
 /// Every path, the versions that have it (none: all), and its route.
@@ -123,15 +161,20 @@ pub(crate) struct Location {
 
 /// Reads a path: `[/appid-<app>][/<tenant>]<route>[/]`, in letters of any case.
 pub(crate) fn locate(path: &str) -> Option<Location> {
+    let (app, tenant, (surface, route)) = find_below_tenant(path, find)?;
+    Some(Location { name: TenantName { app, tenant }, route, surface })
+}
+
+/// The app and the tenant of a path, and what `find` makes of the rest of it.
+pub(crate) fn find_below_tenant<T>(
+    path: &str,
+    find: impl Fn(&str) -> Option<T>,
+) -> Option<(String, String, T)> {
     let path = path.to_ascii_lowercase();
     let path = path.strip_suffix('/').unwrap_or(&path);
-    let location = |app: &str, tenant: &str, (surface, route)| Location {
-        name: TenantName { app: app.to_owned(), tenant: tenant.to_owned() },
-        route,
-        surface,
-    };
-    if let Some(found) = find(path) {
-        return Some(location(PUBLIC, PUBLIC, found));
+    let found = |app: &str, tenant: &str, found| (app.to_owned(), tenant.to_owned(), found);
+    if let Some(route) = find(path) {
+        return Some(found(PUBLIC, PUBLIC, route));
     }
     let (app, rest) = match first_segment(path) {
         Some((segment, rest)) => match segment.strip_prefix("appid-") {
@@ -141,14 +184,14 @@ pub(crate) fn locate(path: &str) -> Option<Location> {
         },
         None => return None,
     };
-    if let Some(found) = find(rest) {
-        return Some(location(app, PUBLIC, found));
+    if let Some(route) = find(rest) {
+        return Some(found(app, PUBLIC, route));
     }
     let (tenant, rest) = first_segment(rest)?;
     if !is_identifier(tenant) || STOP_WORDS.contains(&tenant) {
         return None;
     }
-    find(rest).map(|found| location(app, tenant, found))
+    find(rest).map(|route| found(app, tenant, route))
 }
 
 fn find(path: &str) -> Option<(Option<Surface>, Route)> {

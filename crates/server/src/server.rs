@@ -1,23 +1,34 @@
 //! A server: from a request to its handler, in the order in which SuperTokens' core looks at it.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use axum::{Router, body::to_bytes, extract::State, response::Response};
+use axum::{Router, extract::State, response::Response};
 use http::{HeaderMap, Method, Request};
 use sessile_core::{Error, Sessions, SessionsBuilder, store::TenantStore};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::sleep};
+use tracing::Instrument as _;
 
 use crate::{
+    admission::Admission,
     answer::{Answer, Answered, Failure},
     apps::Apps,
     call::Call,
     cdi::{CdiVersion, CdiVersionError, Surface},
     config::ServerConfig,
+    forward::{Forwarder, recipe_of},
+    health::Readiness,
     input::{Body, Query},
+    limits::Limits,
+    metrics::{CommitStatistics, ConnectionMetrics, MeasuredStore, Metrics},
+    observe::{Observation, Seen},
+    operations::{self, Operations},
     path::{Location, Route, locate, normalise_base_path},
-    routes,
-    serving::{self, Handshake},
+    request_body, routes,
+    serving::{self, Handshake, PlainText},
 };
+
+/// The most connections of operators at once.
+const OPERATORS: usize = 64;
 
 /// A core server: sessions and JWTs for the SDKs of SuperTokens. A clone is the same server.
 ///
@@ -35,7 +46,7 @@ use crate::{
 /// # }
 /// ```
 pub struct Server<S> {
-    parts: Arc<Parts<S>>,
+    parts: Arc<Parts<MeasuredStore<S>>>,
 }
 
 impl<S> Clone for Server<S> {
@@ -55,6 +66,7 @@ impl<S> fmt::Debug for Server<S> {
 pub(crate) struct Parts<S> {
     pub(crate) config: ServerConfig,
     pub(crate) apps: Apps<S>,
+    pub(crate) operations: Operations,
 }
 
 impl<S: TenantStore> Server<S> {
@@ -62,14 +74,28 @@ impl<S: TenantStore> Server<S> {
     /// app and policy are replaced by the server's own.
     ///
     /// # Errors
-    /// As [`SessionsBuilder::build`].
+    /// As [`SessionsBuilder::build`], and
+    /// [`GeneralError::Configuration`](sessile_core::GeneralError::Configuration) when
+    /// [`ServerConfig::forward`] is no URL of a core.
     pub async fn start(
         mut config: ServerConfig,
         builder: SessionsBuilder<S>,
     ) -> Result<Self, Error> {
         config.base_path = normalise_base_path(&config.base_path);
+        let metrics = Metrics::new();
+        let forward = config.forward.as_ref();
+        let operations = Operations {
+            admission: Admission::new(&config.limits, metrics.requests.clone()),
+            readiness: Readiness::default(),
+            forwarder: forward.map(|url| Forwarder::new(url, &config.limits)).transpose()?,
+            metrics,
+        };
+        let (events, store) = (operations.metrics.events.clone(), operations.metrics.store.clone());
+        let builder = builder
+            .on_event(move |event| events.count(event))
+            .map_store(|measured| MeasuredStore::new(measured, store));
         let apps = Apps::start(builder, &config).await?;
-        Ok(Self { parts: Arc::new(Parts { config, apps }) })
+        Ok(Self { parts: Arc::new(Parts { config, apps, operations }) })
     }
 
     /// Every route.
@@ -78,9 +104,8 @@ impl<S: TenantStore> Server<S> {
     }
 
     /// Serves what `listener` accepts, over what `handshake` makes of each connection, until `stop`
-    /// ends; then requests that are under way may take [`Limits::shutdown_timeout`].
-    ///
-    /// [`Limits::shutdown_timeout`]: crate::Limits::shutdown_timeout
+    /// ends; from then on it is not ready, accepts for [`Limits::drain_time`](crate::Limits), and
+    /// leaves requests that are under way [`Limits::shutdown_timeout`](crate::Limits).
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -88,14 +113,45 @@ impl<S: TenantStore> Server<S> {
         stop: impl Future<Output = ()>,
     ) {
         let limits = self.parts.config.limits.clone();
-        serving::serve(listener, handshake, self.router(), limits, stop).await;
+        let stop = async {
+            stop.await;
+            self.parts.operations.readiness.stop();
+            sleep(limits.drain_time).await;
+        };
+        let metrics = self.parts.operations.metrics.connections.clone();
+        serving::serve(listener, handshake, self.router(), limits.clone(), metrics, stop).await;
+    }
+
+    /// Serves `/metrics`, `/health/live` and `/health/ready`, and nothing else, until `stop` ends.
+    pub async fn serve_operations(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let router = Router::new().fallback(serve_operations::<S>).with_state(self.clone());
+        let limits = Limits {
+            connections: OPERATORS,
+            shutdown_timeout: Duration::ZERO,
+            ..self.parts.config.limits.clone()
+        };
+        let metrics = ConnectionMetrics::default();
+        serving::serve(listener, PlainText, router, limits, metrics, stop).await;
+    }
+
+    /// Adds what the store says of its commits, whenever it is asked, to the metrics.
+    pub fn measure_commits(
+        &self,
+        statistics: impl Fn() -> CommitStatistics + Send + Sync + 'static,
+    ) {
+        self.parts.operations.metrics.add_commits(statistics);
+    }
+
+    /// The store that all apps are in, as it was handed in.
+    pub fn store(&self) -> &S {
+        self.parts.apps.session_store().inner()
     }
 
     /// The sessions of every app.
     ///
     /// # Errors
     /// As [`SessionsBuilder::build`], for an app that nobody has asked for before.
-    pub async fn apps(&self) -> Result<Vec<Sessions<S>>, Error> {
+    pub async fn apps(&self) -> Result<Vec<Sessions<MeasuredStore<S>>>, Error> {
         let apps = self.parts.apps.all().await?;
         Ok(apps.iter().map(|app| app.sessions.clone()).collect())
     }
@@ -114,38 +170,82 @@ async fn serve<S: TenantStore>(
     State(server): State<Server<S>>,
     request: Request<axum::body::Body>,
 ) -> Response {
-    Answered::from(answer(server.parts, request).await).0
+    let parts = server.parts;
+    let observation = Observation::begin(&request, &parts.operations.metrics.requests);
+    let span = observation.span();
+    let serving = async move {
+        let mut seen = Seen::default();
+        let (method, path) = (request.method(), request.uri().path());
+        let has_metrics = parts.config.metrics_address.is_none();
+        let mut response =
+            match operations::answer(&parts, method, path, has_metrics, &mut seen).await {
+                Some(response) => response,
+                None => Answered::from(answer(parts, request, &mut seen).await).0,
+            };
+        observation.end(seen, response.status().as_u16(), response.headers_mut());
+        response
+    };
+    serving.instrument(span).await
+}
+
+async fn serve_operations<S: TenantStore>(
+    State(server): State<Server<S>>,
+    request: Request<axum::body::Body>,
+) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    let answer = operations::answer(&server.parts, method, path, true, &mut Seen::default()).await;
+    answer.unwrap_or_else(|| Answered::from(Err(Failure::NotFound)).0)
 }
 
 async fn answer<S: TenantStore>(
     parts: Arc<Parts<S>>,
     request: Request<axum::body::Body>,
+    seen: &mut Seen,
 ) -> Result<Answer, Failure> {
+    let Operations { admission, forwarder, .. } = &parts.operations;
+    let path = strip_base_path(request.uri().path(), &parts.config.base_path);
+    let location = match (path.and_then(locate), forwarder) {
+        (Some(location), Some(_)) if location.route.is_answered_better_elsewhere() => None,
+        (location, _) => location,
+    };
+    let Some(location) = location else {
+        let Some(forwarder) = forwarder else {
+            return Err(path.and_then(recipe_of).map_or(Failure::NotFound, Failure::NotServed));
+        };
+        seen.route = "forwarded";
+        let place = admission.forward()?;
+        return forwarder.forward(request, place).await.map(Answer::Forwarded);
+    };
+    seen.route = location.route.name();
+    let _place = admission.request()?;
     let (head, body) = request.into_parts();
-    let path = strip_base_path(head.uri.path(), &parts.config.base_path);
-    let location = path.and_then(locate).ok_or(Failure::NotFound)?;
     let version = negotiate(&location, &head.headers)?;
+    seen.cdi = version.family();
+    let mut large_body = None;
     let body = if head.method == Method::GET || location.route.ignores_body() {
         Ok(Body::default())
     } else {
-        let limit = parts.config.body_limit;
-        let bytes = to_bytes(body, limit).await.map_err(|_| Failure::TooLarge(limit))?;
-        Body::parse(&bytes)
+        let (limit, time) = (parts.config.body_limit, parts.config.limits.body_timeout);
+        let read = request_body::read(body, &head.headers, limit, time, admission).await?;
+        large_body = read.place;
+        Body::parse(&read.bytes)
     };
     let call = Call {
-        parts,
+        parts: Arc::clone(&parts),
         name: location.name,
         dialect: version.dialect(),
         body,
         query: Query::parse(head.uri.query().unwrap_or_default()),
     };
-    match serve_call(location.route, &head.method, &call).await {
+    let answer = match serve_call(location.route, &head.method, &call).await {
         // Another process may have made it a moment ago.
         Err(Failure::UnknownTenant(_)) if call.parts.apps.look_again().await? => {
             serve_call(location.route, &head.method, &call).await
         }
         answer => answer,
-    }
+    };
+    drop(large_body);
+    answer
 }
 
 async fn serve_call<S: TenantStore>(

@@ -14,6 +14,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
 };
+use prometheus_client::metrics::gauge::Gauge;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,7 +27,7 @@ use tower_service::Service as _;
 pub use handshake::{Handshake, PlainText};
 use stream::{Activity, TimedStream, UntilSent};
 
-use crate::limits::Limits;
+use crate::{limits::Limits, metrics::ConnectionMetrics};
 
 /// Connections beyond the limit that are still told so; any more are closed without a word.
 const REFUSALS: usize = 64;
@@ -50,6 +51,7 @@ pub(crate) async fn serve<H: Handshake>(
     handshake: H,
     router: Router,
     limits: Limits,
+    metrics: ConnectionMetrics,
     stop: impl Future<Output = ()>,
 ) {
     let (stopping, is_stopping) = watch::channel(());
@@ -66,14 +68,22 @@ pub(crate) async fn serve<H: Handshake>(
             accepted = accept(&listener) => accepted,
             _ = connections.join_next(), if !connections.is_empty() => continue,
         };
+        metrics.accepted.inc();
         let (place, refused) = match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => (place, false),
             Err(_) => match Arc::clone(&refusals).try_acquire_owned() {
-                Ok(place) => (place, true),
-                Err(_) => continue,
+                Ok(place) => {
+                    metrics.refused.inc();
+                    (place, true)
+                }
+                Err(_) => {
+                    metrics.refused.inc();
+                    continue;
+                }
             },
         };
-        let connection = Connection { address, refused, _place: place };
+        let open = Open::begin(&metrics);
+        let connection = Connection { address, refused, _place: place, _open: open };
         let (watcher, served) = (graceful.watcher(), Arc::clone(&served));
         let mut is_stopping = is_stopping.clone();
         connections.spawn(async move {
@@ -118,6 +128,23 @@ struct Connection {
     /// Whether there are too many, so that it is told so and closed.
     refused: bool,
     _place: OwnedSemaphorePermit,
+    _open: Open,
+}
+
+/// Counts a connection among the open ones until it is dropped.
+struct Open(Gauge);
+
+impl Open {
+    fn begin(metrics: &ConnectionMetrics) -> Self {
+        metrics.open.inc();
+        Self(metrics.open.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// What serves every connection.

@@ -4,4 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test that asked for it")]
 
 mod connections;
+mod every_route;
+mod requests;
 mod support;

@@ -23,6 +23,7 @@ pub(crate) fn patient() -> Limits {
         head_timeout: LONG,
         idle_timeout: LONG,
         write_timeout: LONG,
+        body_timeout: LONG,
         shutdown_timeout: LONG,
         ..Limits::default()
     }
@@ -61,6 +62,17 @@ impl Running {
         // A server may close before it has read everything.
         let _ = client.write_all(bytes.as_ref()).await;
         rest(&mut client).await
+    }
+
+    /// That a well-behaved client is served again, once a connection that has ended is forgotten.
+    pub(crate) async fn serves_again(&self) {
+        let request = "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n";
+        let mut hello = self.answer(request).await;
+        // One that comes too soon is refused, or cut off.
+        while hello.is_empty() || hello.starts_with("HTTP/1.1 503 ") {
+            hello = self.answer(request).await;
+        }
+        assert!(hello.ends_with("\r\n\r\nHello\n"), "{hello}");
     }
 
     /// That a well-behaved client is served.

@@ -1,0 +1,64 @@
+//! What operators ask a server: whether it lives, whether it is ready, and what it counts.
+
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use sessile_core::store::TenantStore;
+
+use crate::{
+    admission::Admission,
+    answer::{Answered, Failure},
+    forward::Forwarder,
+    health::{self, Readiness},
+    metrics::{self, Metrics},
+    observe::Seen,
+    server::Parts,
+};
+
+/// Where the metrics are.
+const METRICS: &str = "/metrics";
+
+/// What a server has beside its apps.
+#[derive(Debug)]
+pub(crate) struct Operations {
+    pub(crate) metrics: Metrics,
+    pub(crate) admission: Admission,
+    pub(crate) readiness: Readiness,
+    pub(crate) forwarder: Option<Forwarder>,
+}
+
+/// The answer to a request of an operator's; nothing if it is not one. These are never refused for
+/// want of a place: a server that is busy is not dead.
+pub(crate) async fn answer<S: TenantStore>(
+    parts: &Parts<S>,
+    method: &Method,
+    path: &str,
+    has_metrics: bool,
+    seen: &mut Seen,
+) -> Option<Response> {
+    let route = match path {
+        health::LIVE => "health_live",
+        health::READY => "health_ready",
+        METRICS if has_metrics => "metrics",
+        _ => return None,
+    };
+    seen.route = route;
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Some(Answered::from(Err(Failure::MethodNotSupported)).0);
+    }
+    Some(match path {
+        health::LIVE => health::live(),
+        health::READY => {
+            let time = parts.config.limits.readiness_timeout;
+            parts.operations.readiness.answer(parts.apps.session_store(), time).await
+        }
+        _ => exposition(&parts.operations.metrics),
+    })
+}
+
+fn exposition(metrics: &Metrics) -> Response {
+    let mut response = Response::new(Body::from(metrics.exposition()));
+    *response.status_mut() = StatusCode::OK;
+    let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
