@@ -34,6 +34,9 @@ pub(crate) enum Failure {
     /// Something about it is wrong; this says what.
     #[error("{0}")]
     BadInput(String),
+    /// It brings none of the keys that it must.
+    #[error("Invalid API key")]
+    InvalidApiKey,
     /// It must not be made from there; this says from where.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -91,6 +94,7 @@ impl Failure {
             Self::BadInput(_) | Self::BodyBroken | Self::UnknownTenant(_) => {
                 StatusCode::BAD_REQUEST
             }
+            Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NotServed(_) => StatusCode::NOT_FOUND,
             Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,

@@ -1,6 +1,7 @@
 //! Apps and their tenants: what each has of its own, and how they come and go.
 
 use std::{
+    collections::BTreeMap,
     str::FromStr,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
@@ -14,9 +15,10 @@ use sessile_core::{
 };
 
 use crate::{
+    addresses::AddressFilter,
     answer::Failure,
     config::{AppConfig, ServerConfig},
-    core_config::CoreConfig,
+    core_config::{CoreConfig, invalid},
     directory::{Directory, Tenants},
     path::{PUBLIC, TenantName},
 };
@@ -62,6 +64,23 @@ pub(crate) struct App<S> {
     pub(crate) config: AppConfig,
     /// By their ids, the public one among them.
     pub(crate) tenants: Tenants,
+    /// Of tenants that have one of their own, by their ids.
+    addresses: BTreeMap<String, AddressFilter>,
+}
+
+impl<S> App<S> {
+    pub(crate) fn new(sessions: Sessions<S>, config: AppConfig, tenants: Tenants) -> Self {
+        let own = |(id, tenant): (&String, &TenantSettings)| {
+            Some((id.clone(), tenant.core_config.addresses_over(&config.addresses)?))
+        };
+        let addresses = tenants.iter().filter(|(id, _)| *id != PUBLIC).filter_map(own).collect();
+        Self { sessions, config, tenants, addresses }
+    }
+
+    /// From where requests to a tenant may come.
+    pub(crate) fn addresses(&self, tenant: &str) -> &AddressFilter {
+        self.addresses.get(tenant).unwrap_or(&self.config.addresses)
+    }
 }
 
 impl<S: Store> App<S> {
@@ -177,7 +196,7 @@ impl<S: TenantStore> Apps<S> {
         let waiting = self.directory().tenants_of_waiting(PUBLIC);
         if let Some(tenants) = waiting {
             let (sessions, config) = (self.public.clone(), self.base.clone());
-            self.change_directory().put(PUBLIC, App { sessions, config, tenants });
+            self.change_directory().put(PUBLIC, App::new(sessions, config, tenants));
         }
         Ok(())
     }
@@ -197,7 +216,7 @@ impl<S: TenantStore> Apps<S> {
         let Ok(app) = id.parse() else { return Ok(()) };
         let config = self.configure(&tenants);
         let sessions = self.open(app, &config).await?;
-        self.change_directory().put(id, App { sessions, config, tenants });
+        self.change_directory().put(id, App::new(sessions, config, tenants));
         Ok(())
     }
 
@@ -242,13 +261,14 @@ impl<S: TenantStore> Apps<S> {
         let mut tenants = tenants.unwrap_or_default();
         let settings = change(tenants.remove(PUBLIC).unwrap_or_default());
         let config = settings.core_config.over(&self.base, self.test_mode)?;
+        tell_without_effect(&settings);
         let sessions = match known.filter(|known| known.config == config) {
             Some(known) => known.sessions.clone(),
             None => self.open(app.clone(), &config).await.map_err(refuse_configuration)?,
         };
         self.store(app, TenantId::default(), &settings).await?;
         tenants.insert(PUBLIC.to_owned(), settings);
-        self.change_directory().put(id, App { sessions, config, tenants });
+        self.change_directory().put(id, App::new(sessions, config, tenants));
         Ok(is_new)
     }
 
@@ -285,10 +305,11 @@ impl<S: TenantStore> Apps<S> {
         let no_factors = TenantSettings { first_factors: Some(Vec::new()), ..Default::default() };
         let settings = change(known.unwrap_or(no_factors));
         check_same(&settings.core_config, &app.config, self.test_mode)?;
+        tell_without_effect(&settings);
         self.store(app.sessions.app().clone(), tenant, &settings).await?;
         tenants.insert(name.tenant.clone(), settings);
         let (sessions, config) = (app.sessions.clone(), app.config.clone());
-        self.change_directory().put(&name.app, App { sessions, config, tenants });
+        self.change_directory().put(&name.app, App::new(sessions, config, tenants));
         Ok(is_new)
     }
 
@@ -301,7 +322,7 @@ impl<S: TenantStore> Apps<S> {
         let removed = self.public.store().remove_tenant(app.sessions.app(), &tenant).await;
         removed.map_err(Error::from)?;
         let (sessions, config) = (app.sessions.clone(), app.config.clone());
-        self.change_directory().put(&name.app, App { sessions, config, tenants });
+        self.change_directory().put(&name.app, App::new(sessions, config, tenants));
         Ok(existed)
     }
 
@@ -326,22 +347,26 @@ async fn make_static_key<S: Store>(sessions: &Sessions<S>) -> Result<(), Error> 
 
 fn refuse_configuration(error: Error) -> Failure {
     match error {
-        Error::General(sessile_core::GeneralError::Configuration(problem)) => {
-            Failure::BadInput(format!("Invalid core config: {problem}"))
-        }
+        Error::General(sessile_core::GeneralError::Configuration(problem)) => invalid(&problem),
         error => error.into(),
     }
 }
 
-/// Every setting of sessions is the app's, so a tenant may repeat it and not change it.
+fn tell_without_effect(settings: &TenantSettings) {
+    for (name, why) in settings.core_config.without_effect() {
+        tracing::warn!("{name} has no effect: {why}");
+    }
+}
+
+/// Most settings are the app's, so a tenant may repeat them and not change them.
 fn check_same(settings: &CoreConfig, app: &AppConfig, test_mode: bool) -> Result<(), Failure> {
     for (name, value) in settings.as_object() {
         let alone = CoreConfig::default()
             .changed(&std::iter::once((name.clone(), value.clone())).collect());
-        if alone.over(app, test_mode)? != *app {
-            return Err(Failure::BadInput(format!(
-                "Invalid core config: You cannot set different values for {name} for the same appId"
-            )));
+        let changes = alone.over(app, test_mode)? != *app;
+        if changes && !alone.is_of_tenants() {
+            let problem = format!("You cannot set different values for {name} for the same appId");
+            return Err(invalid(&problem));
         }
     }
     Ok(())

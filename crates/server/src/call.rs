@@ -12,6 +12,7 @@ use crate::{
     answer::Failure,
     apps::App,
     cdi::{Decision, Dialect, Rotation},
+    config::RefreshRotation,
     input::{Body, Query},
     path::TenantName,
     server::Parts,
@@ -22,6 +23,8 @@ pub(crate) struct Call<S> {
     pub(crate) parts: Arc<Parts<S>>,
     /// The app and tenant of its path.
     pub(crate) name: TenantName,
+    /// That app, if there is one: as it was when it let the request in.
+    pub(crate) app: Option<Arc<App<S>>>,
     pub(crate) dialect: &'static Dialect,
     pub(crate) body: Result<Body, Failure>,
     pub(crate) query: Query,
@@ -30,7 +33,7 @@ pub(crate) struct Call<S> {
 impl<S: TenantStore> Call<S> {
     /// The app of the path.
     pub(crate) fn app(&self) -> Result<Arc<App<S>>, Failure> {
-        self.parts.apps.app(&self.name)
+        self.app.clone().ok_or_else(|| Failure::UnknownTenant(self.name.clone()))
     }
 
     /// The app of the path, and the tenant, which must exist too.
@@ -66,12 +69,23 @@ impl<S: TenantStore> Call<S> {
         }
     }
 
-    /// The rotation that the version follows.
+    /// The rotation that the version follows. What a verification answers and writes is the
+    /// version's own, whatever refreshes do.
     pub(crate) fn rotation(&self, app: &App<S>) -> RotationPolicy {
         match self.dialect.rotation {
             Rotation::OnUse => RotationPolicy::OnUse,
             Rotation::OnRefresh => {
                 RotationPolicy::OnRefresh { grace: app.config.refresh_token_rotation_grace_period }
+            }
+        }
+    }
+
+    /// The rotation that a refresh follows.
+    pub(crate) fn refresh_rotation(&self, app: &App<S>) -> RotationPolicy {
+        match app.config.refresh_rotation {
+            RefreshRotation::SuperTokens => self.rotation(app),
+            RefreshRotation::Idempotent => {
+                RotationPolicy::Idempotent { grace: app.config.refresh_token_rotation_grace_period }
             }
         }
     }

@@ -4,13 +4,13 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 
 use sessile_core::AccessTokenVersion;
 
-/// A version of the interface, as the header `cdi-version` names it.
+/// A version of the interface that is known here, as the header `cdi-version` names it: `5.4`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct CdiVersion(&'static Row);
+pub struct CdiVersion(&'static Row);
 
-/// A `cdi-version` that is not served.
+/// A text that names no version that is known here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum CdiVersionError {
+pub enum CdiVersionError {
     /// It is no version number.
     #[error("cdi-version header is invalid")]
     Invalid,
@@ -57,6 +57,7 @@ impl CdiVersion {
 impl FromStr for CdiVersion {
     type Err = CdiVersionError;
 
+    /// Reads a version; numbers that are left out count as 0.
     fn from_str(text: &str) -> Result<Self, CdiVersionError> {
         let wanted = numbers(text).ok_or(CdiVersionError::Invalid)?;
         VERSIONS
@@ -64,6 +65,20 @@ impl FromStr for CdiVersion {
             .find(|row| numbers(row.version).is_some_and(|known| same(&known, &wanted)))
             .map(Self)
             .ok_or(CdiVersionError::NotSupported)
+    }
+}
+
+impl Ord for CdiVersion {
+    /// The older version is the lesser one.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let position = |version: &Self| VERSIONS.iter().position(|row| row == version.0);
+        position(self).cmp(&position(other))
+    }
+}
+
+impl PartialOrd for CdiVersion {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -326,7 +341,9 @@ mod tests {
         assert_eq!(CdiVersion::newest().to_string(), "5.6");
         assert_eq!(CdiVersion::newest_legacy().to_string(), "2.3");
         for version in CdiVersion::all() {
+            assert!(version <= CdiVersion::newest());
             let legacy = version.dialect().surface == Surface::Legacy;
+            assert_eq!(version <= CdiVersion::newest_legacy(), legacy);
             assert_eq!(legacy, "2.0 2.1 2.2 2.3".contains(&version.to_string()), "{version}");
         }
     }

@@ -10,7 +10,9 @@ use sessile_core::{
     },
 };
 
-use crate::limits::Limits;
+use crate::{
+    addresses::AddressFilter, api_keys::ApiKeys, cdi::CdiVersion, limits::Limits, settings::Problem,
+};
 
 /// Cookie domain, path and the like, which the core tells SDKs up to CDI 2.3.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +47,17 @@ impl Default for LegacyConfig {
     }
 }
 
+/// What a refresh does with the token that it replaces.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RefreshRotation {
+    /// As SuperTokens' core does, by the version of each request.
+    #[default]
+    SuperTokens,
+    /// For every version: whoever presents the previous token within the grace period is given the
+    /// same next one again.
+    Idempotent,
+}
+
 /// The settings that each app may have of its own, named as in SuperTokens' configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AppConfig {
@@ -65,6 +78,16 @@ pub struct AppConfig {
     pub access_token_validity_jitter: f64,
     /// From CDI 5.6 on, what a refresh token is called that was reused recently: a theft.
     pub recent_token_reuse_behaviour: LateRetry,
+    /// What a refresh does with the token that it replaces: as SuperTokens.
+    pub refresh_rotation: RefreshRotation,
+    /// The keys of which a request must bring one: none, and none is asked for.
+    pub api_keys: ApiKeys,
+    /// Which addresses requests may come from: all.
+    pub addresses: AddressFilter,
+    /// The oldest version that is served: every one.
+    pub supertokens_min_cdi_version: Option<CdiVersion>,
+    /// The newest version that is served, and assumed where a request names none: every one.
+    pub supertokens_max_cdi_version: Option<CdiVersion>,
 }
 
 impl Default for AppConfig {
@@ -78,11 +101,46 @@ impl Default for AppConfig {
             refresh_token_rotation_grace_period: policy::GRACE_PERIOD,
             access_token_validity_jitter: 0.0,
             recent_token_reuse_behaviour: LateRetry::TokenTheft,
+            refresh_rotation: RefreshRotation::SuperTokens,
+            api_keys: ApiKeys::default(),
+            addresses: AddressFilter::default(),
+            supertokens_min_cdi_version: None,
+            supertokens_max_cdi_version: None,
         }
     }
 }
 
 impl AppConfig {
+    /// Whether settings that are right for themselves are so together. In test mode lifetimes and
+    /// intervals may be as short as tests want them.
+    pub(crate) fn check(&self, test_mode: bool) -> Result<(), Problem> {
+        const HOUR: Duration = Duration::from_secs(3600);
+        const LONGEST_GRACE: Duration = Duration::from_secs(300);
+        if !test_mode {
+            if self.access_token_dynamic_signing_key_update_interval < HOUR {
+                let problem = "'access_token_dynamic_signing_key_update_interval' must be greater \
+                               than, equal to 1 hour.";
+                return Err(Problem::of_file(problem));
+            }
+            if self.refresh_token_rotation_grace_period > LONGEST_GRACE {
+                let problem = "'refresh_token_rotation_grace_period' must be between 0 and 300 \
+                               seconds inclusive.";
+                return Err(Problem::of_file(problem));
+            }
+            if self.refresh_token_validity <= self.access_token_validity {
+                let problem = "'refresh_token_validity' must be strictly greater than \
+                               'access_token_validity'.";
+                return Err(Problem::of_file(problem));
+            }
+        }
+        match (self.supertokens_min_cdi_version, self.supertokens_max_cdi_version) {
+            (Some(min), Some(max)) if min > max => Err(Problem::new(
+                "supertokens_min_cdi_version cannot be greater than supertokens_max_cdi_version",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The policy that an app with these settings lives by. What SDKs say with each request is
     /// left to the requests.
     pub(crate) fn policy(&self, test_mode: bool) -> Policy {
@@ -122,6 +180,8 @@ pub struct ServerConfig {
     pub legacy: LegacyConfig,
     /// Whether apps may have lifetimes and intervals as short as tests want them: no.
     pub test_mode: bool,
+    /// A key that opens every app, beside those of the app itself: none.
+    pub supertokens_saas_secret: ApiKeys,
     /// A path that comes before every route: none.
     pub base_path: String,
     /// The largest body that is read, in bytes: 1 MiB.
@@ -144,6 +204,7 @@ impl Default for ServerConfig {
             app: AppConfig::default(),
             legacy: LegacyConfig::default(),
             test_mode: false,
+            supertokens_saas_secret: ApiKeys::default(),
             base_path: String::new(),
             body_limit: 1024 * 1024,
             config_path: None,

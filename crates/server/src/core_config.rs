@@ -1,11 +1,17 @@
 //! `coreConfig`: the settings that an app has of its own, as SDKs send them.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use serde_json::Value;
 use sessile_core::JsonObject;
 
-use crate::{answer::Failure, config::AppConfig, input};
+use crate::{
+    addresses::AddressFilter,
+    answer::Failure,
+    api_keys::ApiKeys,
+    config::AppConfig,
+    settings::{Effect, Given, Problem, Scope, table},
+};
 
 /// Settings, of which nulls fall back to the server's.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,29 +45,73 @@ impl CoreConfig {
     /// # Errors
     /// An input error that names the first setting that is unknown or cannot be so.
     pub(crate) fn over(&self, base: &AppConfig, test_mode: bool) -> Result<AppConfig, Failure> {
+        self.checked(base, test_mode).map_err(|problem| invalid(&problem.text))
+    }
+
+    fn checked(&self, base: &AppConfig, test_mode: bool) -> Result<AppConfig, Problem> {
         let mut config = base.clone();
         for (name, value) in &self.0 {
-            set(&mut config, name, value, test_mode).map_err(|problem| invalid(&problem))?;
+            set(&mut config, name, value)?;
         }
-        let short = config.refresh_token_validity <= config.access_token_validity;
-        if short && !test_mode {
-            let problem =
-                "'refresh_token_validity' must be strictly greater than 'access_token_validity'.";
-            return Err(invalid(problem));
-        }
+        config.check(test_mode)?;
         Ok(config)
     }
 
     /// The same for settings that may be another program's, or were allowed before: what cannot be
-    /// followed is left out, and said.
+    /// followed is left out, and said. What says who is let in cannot be left out: nobody is then.
     pub(crate) fn over_where_possible(&self, base: &AppConfig, test_mode: bool) -> AppConfig {
+        // One by one, a setting could contradict what another changes too.
+        if let Ok(config) = self.checked(base, test_mode) {
+            return config;
+        }
         let mut config = base.clone();
         for (name, value) in &self.0 {
-            if let Err(problem) = set(&mut config, name, value, test_mode) {
-                tracing::warn!(%problem, "a setting of an app in the store has no effect");
+            let mut changed = config.clone();
+            let result = set(&mut changed, name, value);
+            match result.and_then(|()| changed.check(test_mode)) {
+                Ok(()) => config = changed,
+                Err(Problem { text, .. }) => {
+                    tracing::warn!(
+                        problem = text,
+                        "a setting of an app in the store has no effect"
+                    );
+                    close(&mut config, name);
+                }
             }
         }
         config
+    }
+
+    /// Whether a tenant may have all of these of its own, beside its app.
+    pub(crate) fn is_of_tenants(&self) -> bool {
+        let scope = |name: &String| table::find(name).map(|key| key.scope);
+        self.0.keys().all(|name| scope(name) == Some(Scope::Tenant))
+    }
+
+    /// From where requests to the tenant with these settings may come, where they say so, and its
+    /// app lets others in.
+    pub(crate) fn addresses_over(&self, app: &AddressFilter) -> Option<AddressFilter> {
+        let own = self.0.iter().filter(|(name, _)| ADDRESSES.contains(&name.as_str()));
+        let mut config = AppConfig { addresses: app.clone(), ..AppConfig::default() };
+        let mut said = false;
+        for (name, value) in own {
+            said = true;
+            if let Err(Problem { text, .. }) = set(&mut config, name, value) {
+                tracing::warn!(problem = text, "a setting of a tenant cannot be followed");
+                close(&mut config, name);
+            }
+        }
+        said.then_some(config.addresses)
+    }
+
+    /// The settings of these that do nothing, and why.
+    pub(crate) fn without_effect(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.iter().filter_map(|(name, value)| {
+            let key = table::find(name)?;
+            let Effect::Nothing { harmless, .. } = key.effect else { return None };
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (!harmless.contains(&text.as_str())).then_some((key.name, key.about))
+        })
     }
 }
 
@@ -71,94 +121,42 @@ impl fmt::Display for CoreConfig {
     }
 }
 
-fn invalid(problem: &str) -> Failure {
+/// What is refused of settings, as SDKs are told it.
+pub(crate) fn invalid(problem: &str) -> Failure {
     Failure::BadInput(format!("Invalid core config: {problem}"))
 }
 
-fn set(config: &mut AppConfig, name: &str, value: &Value, test_mode: bool) -> Result<(), String> {
-    match name {
-        "access_token_validity" => {
-            let seconds = whole(name, value)?;
-            if !(1..=86_400_000).contains(&seconds) {
-                return Err(format!("'{name}' must be between 1 and 86400000 seconds inclusive."));
-            }
-            config.access_token_validity = Duration::from_secs(seconds.unsigned_abs());
-        }
-        "refresh_token_validity" => {
-            config.refresh_token_validity = duration(name, number(name, value)?, 60_000.0)?;
-        }
-        "access_token_blacklisting" => config.access_token_blacklisting = boolean(name, value)?,
-        "access_token_signing_key_dynamic" => {
-            config.access_token_signing_key_dynamic = boolean(name, value)?;
-        }
-        "access_token_dynamic_signing_key_update_interval"
-        | "access_token_signing_key_update_interval" => {
-            let hours = number(name, value)?;
-            if hours < 1.0 && !test_mode {
-                return Err(format!("'{name}' must be greater than, equal to 1 hour."));
-            }
-            config.access_token_dynamic_signing_key_update_interval =
-                duration(name, hours, 3_600_000.0)?;
-        }
-        "refresh_token_rotation_grace_period" => {
-            let seconds = whole(name, value)?;
-            if !(0..=300).contains(&seconds) {
-                return Err(format!("'{name}' must be between 0 and 300 seconds inclusive."));
-            }
-            config.refresh_token_rotation_grace_period =
-                Duration::from_secs(seconds.unsigned_abs());
-        }
-        "access_token_validity_jitter" => {
-            let share = number(name, value)?;
-            if !(0.0..=0.25).contains(&share) {
-                return Err(format!("'{name}' must be between 0 and 0.25 inclusive."));
-            }
-            config.access_token_validity_jitter = share;
-        }
-        "recent_token_reuse_behaviour" => {
-            return Err(format!("{name} can only be set via the core's base config setting"));
-        }
-        _ => return Err(format!("Invalid config key: {name}")),
-    }
-    Ok(())
-}
+/// What says from where requests may come.
+const ADDRESSES: [&str; 2] = ["ip_allow_regex", "ip_deny_regex"];
 
-/// SDKs send numbers as text too.
-fn whole(name: &str, value: &Value) -> Result<i64, String> {
-    let read = match value {
-        Value::String(text) => text.parse().ok(),
-        value => input::integer(value),
-    };
-    read.ok_or_else(|| format!("'{name}' must be of type long"))
-}
-
-fn number(name: &str, value: &Value) -> Result<f64, String> {
-    let read = match value {
-        Value::String(text) => text.parse().ok(),
-        value => value.as_f64(),
-    };
-    read.ok_or_else(|| format!("'{name}' must be of type double"))
-}
-
-fn boolean(name: &str, value: &Value) -> Result<bool, String> {
-    match value {
-        Value::Bool(value) => Ok(*value),
-        Value::String(text) if text == "true" => Ok(true),
-        Value::String(text) if text == "false" => Ok(false),
-        _ => Err(format!("'{name}' must be of type boolean")),
+/// Lets nobody in, where it is not known who may come in.
+fn close(config: &mut AppConfig, name: &str) {
+    if name == "api_keys" {
+        config.api_keys = ApiKeys::closed();
+    } else if ADDRESSES.contains(&name) {
+        config.addresses = AddressFilter::closed();
     }
 }
 
-/// So many units of so many milliseconds, rounded down to the millisecond, as tests of seconds
-/// written in hours need it.
-fn duration(name: &str, units: f64, unit_milliseconds: f64) -> Result<Duration, String> {
-    let milliseconds = (units * unit_milliseconds).floor();
-    let seconds = milliseconds / 1000.0;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if milliseconds >= 1.0 => {
-            // The way over seconds is inexact in the nanoseconds.
-            Ok(Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
-        }
-        _ => Err(format!("'{name}' must be greater than 0, and a time that can be counted")),
+fn set(config: &mut AppConfig, name: &str, value: &Value) -> Result<(), Problem> {
+    let Some(key) = table::find(name) else {
+        return Err(Problem::new(format!("Invalid config key: {name}")));
+    };
+    if key.scope == Scope::Server {
+        let problem = format!("{name} can only be set via the core's base config setting");
+        return Err(Problem::new(problem));
+    }
+    // SDKs send numbers as text too.
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        _ => return Err(Problem::wrong_type(key)),
+    };
+    let given = Given { key, text: &text };
+    match key.effect {
+        Effect::App(set) => set(config, &given),
+        Effect::Nothing { check, .. } => check(&given),
+        // Nothing that apps have of their own sets something of the server.
+        Effect::Server(_) => Ok(()),
     }
 }

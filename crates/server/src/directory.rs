@@ -95,11 +95,8 @@ impl<S> Directory<S> {
             if configure(tenants) != app.config {
                 return false;
             }
-            *app = Arc::new(App {
-                sessions: app.sessions.clone(),
-                config: app.config.clone(),
-                tenants: tenants.clone(),
-            });
+            let (sessions, config) = (app.sessions.clone(), app.config.clone());
+            *app = Arc::new(App::new(sessions, config, tenants.clone()));
             waiting.remove(id);
             true
         });

@@ -8,8 +8,11 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod access;
+mod addresses;
 mod admission;
 mod answer;
+mod api_keys;
 mod apps;
 mod call;
 mod cdi;
@@ -30,9 +33,14 @@ mod routes;
 mod server;
 mod serving;
 mod session_json;
+mod settings;
 
-pub use config::{AppConfig, LegacyConfig, ServerConfig};
+pub use addresses::{AddressFilter, InvalidPattern};
+pub use api_keys::{ApiKeyError, ApiKeys};
+pub use cdi::{CdiVersion, CdiVersionError};
+pub use config::{AppConfig, LegacyConfig, RefreshRotation, ServerConfig};
 pub use limits::Limits;
 pub use metrics::{CommitStatistics, MeasuredStore};
 pub use server::Server;
 pub use serving::{Handshake, PlainText};
+pub use settings::{ConfigurationError, PostgresConfig, Settings, Sources, describe_keys};

@@ -3,17 +3,17 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, response::Response};
-use http::{HeaderMap, Method, Request};
+use http::{Method, Request};
 use sessile_core::{Error, Sessions, SessionsBuilder, store::TenantStore};
 use tokio::{net::TcpListener, time::sleep};
 use tracing::Instrument as _;
 
 use crate::{
+    access::{self, Admitted},
     admission::Admission,
     answer::{Answer, Answered, Failure},
     apps::Apps,
     call::Call,
-    cdi::{CdiVersion, CdiVersionError, Surface},
     config::ServerConfig,
     forward::{Forwarder, recipe_of},
     health::Readiness,
@@ -21,8 +21,8 @@ use crate::{
     limits::Limits,
     metrics::{CommitStatistics, ConnectionMetrics, MeasuredStore, Metrics},
     observe::{Observation, Seen},
-    operations::{self, Operations},
-    path::{Location, Route, locate, normalise_base_path},
+    operations::{self, Asked, Door, Operations},
+    path::{locate, normalise_base_path},
     request_body, routes,
     serving::{self, Handshake, PlainText},
 };
@@ -98,7 +98,8 @@ impl<S: TenantStore> Server<S> {
         Ok(Self { parts: Arc::new(Parts { config, apps, operations }) })
     }
 
-    /// Every route.
+    /// Every route. Where addresses are filtered, requests must carry theirs, as
+    /// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
     pub fn router(&self) -> Router {
         Router::new().fallback(serve::<S>).with_state(self.clone())
     }
@@ -175,13 +176,11 @@ async fn serve<S: TenantStore>(
     let span = observation.span();
     let serving = async move {
         let mut seen = Seen::default();
-        let (method, path) = (request.method(), request.uri().path());
-        let has_metrics = parts.config.metrics_address.is_none();
-        let mut response =
-            match operations::answer(&parts, method, path, has_metrics, &mut seen).await {
-                Some(response) => response,
-                None => Answered::from(answer(parts, request, &mut seen).await).0,
-            };
+        let asked = Asked::of(&request, Door::Everybody);
+        let mut response = match operations::answer(&parts, asked, &mut seen).await {
+            Some(response) => response,
+            None => Answered::from(answer(parts, request, &mut seen).await).0,
+        };
         observation.end(seen, response.status().as_u16(), response.headers_mut());
         response
     };
@@ -192,8 +191,9 @@ async fn serve_operations<S: TenantStore>(
     State(server): State<Server<S>>,
     request: Request<axum::body::Body>,
 ) -> Response {
-    let (method, path) = (request.method(), request.uri().path());
-    let answer = operations::answer(&server.parts, method, path, true, &mut Seen::default()).await;
+    let mut seen = Seen::default();
+    let asked = Asked::of(&request, Door::Operators);
+    let answer = operations::answer(&server.parts, asked, &mut seen).await;
     answer.unwrap_or_else(|| Answered::from(Err(Failure::NotFound)).0)
 }
 
@@ -209,6 +209,7 @@ async fn answer<S: TenantStore>(
         (location, _) => location,
     };
     let Some(location) = location else {
+        access::check_address(&parts.config.app.addresses, request.extensions())?;
         let Some(forwarder) = forwarder else {
             return Err(path.and_then(recipe_of).map_or(Failure::NotFound, Failure::NotServed));
         };
@@ -219,7 +220,7 @@ async fn answer<S: TenantStore>(
     seen.route = location.route.name();
     let _place = admission.request()?;
     let (head, body) = request.into_parts();
-    let version = negotiate(&location, &head.headers)?;
+    let Admitted { app, version } = access::admit(&parts, &location, &head).await?;
     seen.cdi = version.family();
     let mut large_body = None;
     let body = if head.method == Method::GET || location.route.ignores_body() {
@@ -230,17 +231,20 @@ async fn answer<S: TenantStore>(
         large_body = read.place;
         Body::parse(&read.bytes)
     };
-    let call = Call {
+    let mut call = Call {
         parts: Arc::clone(&parts),
-        name: location.name,
+        name: location.name.clone(),
+        app,
         dialect: version.dialect(),
         body,
         query: Query::parse(head.uri.query().unwrap_or_default()),
     };
-    let answer = match serve_call(location.route, &head.method, &call).await {
-        // Another process may have made it a moment ago.
-        Err(Failure::UnknownTenant(_)) if call.parts.apps.look_again().await? => {
-            serve_call(location.route, &head.method, &call).await
+    let answer = match routes::call(location.route, &head.method, &call).await {
+        // Another process may have made it a moment ago. Then it says who is let in.
+        Err(Failure::UnknownTenant(_)) if parts.apps.look_again().await? => {
+            let Admitted { app, version } = access::admit(&parts, &location, &head).await?;
+            (call.app, call.dialect) = (app, version.dialect());
+            routes::call(location.route, &head.method, &call).await
         }
         answer => answer,
     };
@@ -248,41 +252,9 @@ async fn answer<S: TenantStore>(
     answer
 }
 
-async fn serve_call<S: TenantStore>(
-    route: Route,
-    method: &Method,
-    call: &Call<S>,
-) -> Result<Answer, Failure> {
-    call.parts.apps.prepare(&call.name.app).await?;
-    routes::call(route, method, call).await
-}
-
 /// The path below the base path.
 fn strip_base_path<'a>(path: &'a str, base_path: &str) -> Option<&'a str> {
     let (base, rest) = path.split_at_checked(base_path.len())?;
     let fits = base.eq_ignore_ascii_case(base_path) && (rest.is_empty() || rest.starts_with('/'));
     (fits && !path.is_empty()).then_some(rest)
-}
-
-/// The version that a request follows: the one that it names, or else the newest that has its path.
-fn negotiate(location: &Location, headers: &HeaderMap) -> Result<CdiVersion, Failure> {
-    let unversioned =
-        matches!(location.route, Route::Hello | Route::ApiVersion | Route::WellKnownJwks);
-    let version = match headers.get("cdi-version") {
-        Some(header) if !unversioned => {
-            let text = header.to_str().unwrap_or_default().trim();
-            text.parse().map_err(|error| match error {
-                CdiVersionError::Invalid => Failure::bad_input(error.to_string()),
-                CdiVersionError::NotSupported => {
-                    Failure::BadInput(format!("cdi-version {text} not supported"))
-                }
-            })?
-        }
-        _ if location.surface == Some(Surface::Legacy) => CdiVersion::newest_legacy(),
-        _ => CdiVersion::newest(),
-    };
-    let dialect = version.dialect();
-    let has_path = location.surface.is_none_or(|surface| surface == dialect.surface);
-    let may_name_tenant = dialect.tenants || location.name.is_public_tenant();
-    if has_path && may_name_tenant { Ok(version) } else { Err(Failure::NotFound) }
 }

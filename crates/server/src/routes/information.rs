@@ -23,8 +23,11 @@ pub(super) fn hello<S: TenantStore>(route: Route, call: &Call<S>) -> Result<Answ
 /// The versions, of which an SDK takes the newest that it knows too.
 pub(super) fn api_version<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failure> {
     call.require_public_tenant()?;
-    call.app()?;
-    let versions: Vec<String> = CdiVersion::all().map(|version| version.to_string()).collect();
+    let newest = call.app()?.config.supertokens_max_cdi_version;
+    let versions: Vec<String> = CdiVersion::all()
+        .filter(|version| newest.is_none_or(|newest| *version <= newest))
+        .map(|version| version.to_string())
+        .collect();
     Ok(Answer::Json(json!({ "versions": versions })))
 }
 

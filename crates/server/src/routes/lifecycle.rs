@@ -59,7 +59,7 @@ pub(super) async fn refresh<S: TenantStore>(call: &Call<S>) -> Result<Answer, Fa
             AntiCsrf::Unchecked
         },
         new_anti_csrf_token: enables,
-        rotation: Some(call.rotation(&app)),
+        rotation: Some(call.refresh_rotation(&app)),
         issue: call.issue_options(&app, dynamic.map(key_kind))?,
         ..RefreshRequest::from(refresh_token)
     };

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test that asked for it")]
 
+mod access;
+mod idempotent;
 mod inputs;
 mod keys;
 mod legacy;

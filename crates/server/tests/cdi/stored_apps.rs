@@ -194,3 +194,56 @@ async fn a_key_that_is_replaced_before_it_is_due_signs_everywhere() {
     }
     assert_eq!(states(&other).await[0], format!("{new} signing"));
 }
+
+#[tokio::test]
+async fn what_another_process_makes_lets_in_whom_it_says() {
+    const KEY: &str = "hg40239oirjgBHD9450=Beew123-";
+    let nodes = Nodes::new();
+    let (one, other) = (nodes.start().await, nodes.start().await);
+    put_app(&one, json!({ "api_keys": KEY, "supertokens_max_cdi_version": "5.4" })).await;
+    nodes.clock.advance(Duration::from_secs(1));
+    // The one must look for it, and the other, that starts now, takes it into use.
+    for core in [other, nodes.start().await] {
+        let path = "/appid-a/recipe/session/user?userId=b";
+        core.get(path, "").await.refused(401, "Invalid API key");
+        let headers = [("api-key", KEY), ("cdi-version", "5.6")];
+        core.call_from("", path, &headers).await.refused(400, "cdi-version 5.6 not supported");
+        assert_eq!(core.call_from("", path, &[("api-key", KEY)]).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_says_who_is_let_in_and_cannot_be_followed_lets_nobody_in() {
+    let nodes = Nodes::new();
+    let tenant = |app: &str, tenant: &str, core_config: Value| StoredTenant {
+        app: app.parse().unwrap(),
+        tenant: tenant.parse().unwrap(),
+        core_config: core_config.to_string(),
+        first_factors: None,
+        required_secondary_factors: None,
+        created_at: START,
+    };
+    for tenant in [
+        tenant("keys", "public", json!({ "api_keys": "short" })),
+        // Java knows look-ahead.
+        tenant("addresses", "public", json!({ "ip_allow_regex": "(?=1)10.*" })),
+        tenant("tenants", "public", json!({})),
+        tenant("tenants", "t1", json!({ "ip_deny_regex": "(?!1)10.*", "ip_allow_regex": ".*" })),
+        tenant("tenants", "t2", json!({ "ip_deny_regex": 5, "ip_allow_regex": ".*" })),
+    ] {
+        nodes.store.put_tenant(tenant).await.unwrap();
+    }
+    let core = nodes.start().await;
+    let address = "10.0.0.1";
+    for (path, status) in [
+        ("/appid-keys/recipe/jwt/jwks", 401),
+        ("/appid-keys/hello", 200),
+        ("/appid-addresses/hello", 403),
+        ("/appid-tenants/hello", 200),
+        ("/appid-tenants/t1/hello", 403),
+        ("/appid-tenants/t2/hello", 200),
+    ] {
+        let answer = core.call_from(address, path, &[("api-key", "short")]).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
+    }
+}

@@ -1,8 +1,8 @@
 //! A server whose clock stands still, and what a client remembers.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, extract::ConnectInfo};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -122,6 +122,24 @@ impl Core {
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = serde_json::from_str(&text).unwrap_or_default();
         Response { status: head.status, headers: head.headers, text, json }
+    }
+
+    /// With these headers beside the version, and from this address if it is not empty.
+    pub(crate) async fn call_from(
+        &self,
+        address: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Response {
+        let mut request = Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !address.is_empty() {
+            let address = SocketAddr::new(address.parse().unwrap(), 40_000);
+            request = request.extension(ConnectInfo(address));
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
     }
 
     pub(crate) async fn call(
