@@ -6,10 +6,14 @@ mod administration;
 mod demo;
 mod logging;
 mod serve;
+mod started;
+mod tls;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use sessile_server::LogFormat;
+use tracing::level_filters::LevelFilter;
 
 /// Session management for web applications.
 #[derive(Debug, Parser)]
@@ -33,16 +37,15 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    logging::start(match &command {
-        Some(Command::Serve(arguments)) => arguments.log,
-        _ => logging::LogArguments::default(),
-    });
+    let command = command.unwrap_or_else(|| Command::Demo(demo::DemoArguments::default()));
+    if !matches!(command, Command::Serve(_)) {
+        logging::start(LevelFilter::WARN, LogFormat::Text);
+    }
     let result = match command {
-        Some(Command::Demo(arguments)) => demo::run(&arguments),
-        Some(Command::Serve(arguments)) => serve::run(&arguments),
-        Some(Command::Sessions(arguments)) => administration::manage_sessions(&arguments),
-        Some(Command::Keys(arguments)) => administration::manage_keys(&arguments),
-        None => demo::run(&demo::DemoArguments::default()),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Sessions(arguments) => administration::manage_sessions(&arguments),
+        Command::Keys(arguments) => administration::manage_keys(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

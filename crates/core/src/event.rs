@@ -122,9 +122,11 @@ impl Events {
         kind: EventKind,
     ) {
         match kind {
-            EventKind::Created => tracing::info!(%app, %session_handle, "session created"),
-            EventKind::Refreshed => tracing::info!(%app, %session_handle, "session refreshed"),
-            EventKind::Reissued => tracing::info!(%app, %session_handle, "refresh token re-issued"),
+            EventKind::Created => tracing::debug!(%app, %session_handle, "session created"),
+            EventKind::Refreshed => tracing::debug!(%app, %session_handle, "session refreshed"),
+            EventKind::Reissued => {
+                tracing::debug!(%app, %session_handle, "refresh token re-issued")
+            }
             EventKind::TheftDetected { kind } => {
                 tracing::warn!(%app, %session_handle, kind = kind.code(), "token theft detected");
             }

@@ -43,4 +43,6 @@ pub use limits::Limits;
 pub use metrics::{CommitStatistics, MeasuredStore};
 pub use server::Server;
 pub use serving::{Handshake, PlainText};
-pub use settings::{ConfigurationError, PostgresConfig, Settings, Sources, describe_keys};
+pub use settings::{
+    ConfigurationError, LogFormat, PostgresConfig, Settings, Sources, describe_keys,
+};

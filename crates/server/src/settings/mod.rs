@@ -22,6 +22,16 @@ use self::{
 pub use self::{page::describe_keys, postgres::PostgresConfig, sources::ConfigurationError};
 use crate::config::ServerConfig;
 
+/// How a log is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object on each line.
+    Json,
+}
+
 /// All that a server is configured with: what it answers, and what runs it needs to know.
 /// [`Settings::default`] has every default.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +45,8 @@ pub struct Settings {
     pub port: u16,
     /// From which level on there are log lines: [`LevelFilter::INFO`].
     pub log_level: LevelFilter,
+    /// How log lines are written: [`LogFormat::Text`].
+    pub log_format: LogFormat,
     /// What keeps the sessions, as `sessile serve --store` takes it: nothing is said. It may be a
     /// URL with a password.
     pub store: Option<Secret>,
@@ -58,6 +70,7 @@ impl Default for Settings {
             host: "localhost".to_owned(),
             port: 3567,
             log_level: LevelFilter::INFO,
+            log_format: LogFormat::Text,
             store: None,
             tls_certificate_file: None,
             tls_key_file: None,
