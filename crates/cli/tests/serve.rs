@@ -106,7 +106,7 @@ fn a_start_that_fails_says_what_to_do() {
     for (arguments, what_to_do) in [
         (["--port", port, "--store", "memory"], "choose another with --host or --port"),
         (["--port", "0", "--store", "no/such/folder"], "choose a file with --store"),
-        (["--port", "0", "--store", "postgresql://a"], "name a file, or memory"),
+        (["--port", "0", "--store", "mysql://a"], "a URL begins with postgresql://"),
     ] {
         let output = command(&arguments, folder.path()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();

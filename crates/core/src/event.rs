@@ -125,7 +125,7 @@ impl Events {
             EventKind::Created => tracing::debug!(%app, %session_handle, "session created"),
             EventKind::Refreshed => tracing::debug!(%app, %session_handle, "session refreshed"),
             EventKind::Reissued => {
-                tracing::debug!(%app, %session_handle, "refresh token re-issued")
+                tracing::debug!(%app, %session_handle, "refresh token re-issued");
             }
             EventKind::TheftDetected { kind } => {
                 tracing::warn!(%app, %session_handle, kind = kind.code(), "token theft detected");

@@ -76,10 +76,11 @@ pub(crate) async fn answer<S: TenantStore>(
     if !matches!(*method, Method::GET | Method::HEAD) {
         return Some(Answered::from(Err(Failure::MethodNotSupported)).0);
     }
-    if path == METRICS && door == Door::Everybody {
-        if let Err(failure) = access::admit_operator(parts, headers, extensions) {
-            return Some(Answered::from(Err(failure)).0);
-        }
+    if path == METRICS
+        && door == Door::Everybody
+        && let Err(failure) = access::admit_operator(parts, headers, extensions)
+    {
+        return Some(Answered::from(Err(failure)).0);
     }
     Some(match path {
         health::LIVE => health::live(),

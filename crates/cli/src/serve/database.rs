@@ -1,6 +1,7 @@
 //! From the keys `postgresql_*` of SuperTokens' configuration to a database.
 
 use anyhow::Context as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sessile::{
     Secret,
     policy::SigningKeyKind,
@@ -11,20 +12,22 @@ use sessile_server::PostgresConfig;
 /// How to open the database that the configuration names.
 pub(super) fn options(config: &PostgresConfig, dynamic: bool) -> anyhow::Result<PostgresOptions> {
     let uri = config.connection_uri.as_ref().map_or("postgresql://localhost", Secret::expose);
-    let (uri, schema_of_uri) = without_schema(uri);
+    let (mut uri, schema_of_uri) = without_schema(uri);
+    let default_database = (!names_database(&uri)).then_some("supertokens");
+    for (name, value) in [
+        ("user", config.user.as_deref()),
+        ("password", config.password.as_ref().map(Secret::expose)),
+        ("dbname", config.database_name.as_deref().or(default_database)),
+    ] {
+        if let Some(value) = value {
+            uri.push(if uri.contains('?') { '&' } else { '?' });
+            uri.extend([name, "="].into_iter().chain(utf8_percent_encode(value, NON_ALPHANUMERIC)));
+        }
+    }
     let read = || -> Result<PostgresOptions, InvalidSettings> {
         let mut options = PostgresOptions::from_url(&uri)?;
-        if !names_database(&uri) {
-            options = options.setting("dbname", "supertokens")?;
-        }
         let port = config.port.map(|port| port.to_string());
-        for (name, value) in [
-            ("host", config.host.as_deref()),
-            ("port", port.as_deref()),
-            ("user", config.user.as_deref()),
-            ("password", config.password.as_ref().map(Secret::expose)),
-            ("dbname", config.database_name.as_deref()),
-        ] {
+        for (name, value) in [("host", config.host.as_deref()), ("port", port.as_deref())] {
             if let Some(value) = value {
                 options = options.setting(name, value)?;
             }

@@ -90,7 +90,7 @@ fn a_start_that_fails_names_the_key_and_no_value() {
     fs::write(path.join("unknown.yaml"), "nonsense: 1\n").unwrap();
     fs::write(path.join("wrong.yaml"), "access_token_validity: 0\n").unwrap();
     fs::write(path.join("damaged.yaml"), "postgresql_password: \"secret-value\n").unwrap();
-    let postgresql = "sessions cannot be kept in PostgreSQL yet";
+    let unreachable = "PostgreSQL cannot be used: ";
     let cases: [Case; 12] = [
         (&["--config", "missing.yaml"], &[], "missing.yaml cannot be read: No such file"),
         (&["--config", "unknown.yaml", "--strict"], &[], "nonsense is no key that is known here"),
@@ -109,14 +109,23 @@ fn a_start_that_fails_names_the_key_and_no_value() {
             "'port' must be of type int (in the environment variable SUPERTOKENS_PORT)",
         ),
         (&[], &[("API_KEYS", "secret-value")], "One of the API keys is too short."),
-        (&[], &[("POSTGRESQL_USER", "u"), ("POSTGRESQL_PASSWORD", "secret-value")], postgresql),
-        (&[], &[("POSTGRESQL_CONNECTION_URI", "postgresql://u:secret-value@db")], postgresql),
-        (&["--store", "memory"], &[("POSTGRESQL_USER", "secret-value")], postgresql),
         (
             &[],
-            &[("SESSILE_STORE", "postgresql://u:secret-value@db")],
-            "sessile_store: databases with a URL cannot be used yet: name a file, or memory",
+            &[
+                ("POSTGRESQL_USER", "u"),
+                ("POSTGRESQL_PASSWORD", "secret-value"),
+                ("POSTGRESQL_HOST", "127.0.0.1"),
+                ("POSTGRESQL_PORT", "1"),
+            ],
+            unreachable,
         ),
+        (&["--store", "postgresql://u:secret-value@127.0.0.1:1/d"], &[], unreachable),
+        (
+            &["--store", "memory"],
+            &[("POSTGRESQL_CONNECTION_URI", "postgresql://u:secret-value@db")],
+            "both sessile_store (--store) and postgresql_user or postgresql_connection_uri are set",
+        ),
+        (&[], &[("SESSILE_STORE", "mysql://u:secret-value@db")], "a URL begins with postgresql://"),
     ];
     for (arguments, variables, expected) in cases {
         let said = failure(path, arguments, variables);

@@ -1,7 +1,5 @@
 //! The PostgreSQL database of a configuration.
 
-use std::time::Duration;
-
 use sessile_core::Secret;
 
 /// Where and how SuperTokens' core keeps everything in PostgreSQL, as the keys `postgresql_*` say.
@@ -33,10 +31,6 @@ pub struct PostgresConfig {
     pub session_info_table_name: Option<String>,
     /// How many connections there are at most: 10.
     pub connection_pool_size: usize,
-    /// How many connections are kept when they are not used; or else all.
-    pub minimum_idle_connections: Option<usize>,
-    /// After how long a connection beyond these is closed when it is not used: 60 s.
-    pub idle_connection_timeout: Duration,
 }
 
 impl Default for PostgresConfig {
@@ -53,8 +47,6 @@ impl Default for PostgresConfig {
             key_value_table_name: None,
             session_info_table_name: None,
             connection_pool_size: 10,
-            minimum_idle_connections: None,
-            idle_connection_timeout: Duration::from_secs(60),
         }
     }
 }

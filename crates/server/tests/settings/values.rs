@@ -192,8 +192,7 @@ fn postgresql_is_read_as_a_whole() {
          postgresql_password: secret\npostgresql_database_name: name\n\
          postgresql_table_schema: schema\npostgresql_table_names_prefix: prefix\n\
          postgresql_key_value_table_name: kv\npostgresql_session_info_table_name: si\n\
-         postgresql_connection_pool_size: 3\npostgresql_minimum_idle_connections: 0\n\
-         postgresql_idle_connection_timeout: 1500\npostgresql_config_version: 0\n",
+         postgresql_connection_pool_size: 3\npostgresql_config_version: 0\n",
     )
     .settings();
     let PostgresConfig { connection_uri, host, port, user, password, .. } = &settings.postgres;
@@ -208,8 +207,6 @@ fn postgresql_is_read_as_a_whole() {
     assert_eq!(settings.postgres.key_value_table_name.as_deref(), Some("kv"));
     assert_eq!(settings.postgres.session_info_table_name.as_deref(), Some("si"));
     assert_eq!(settings.postgres.connection_pool_size, 3);
-    assert_eq!(settings.postgres.minimum_idle_connections, Some(0));
-    assert_eq!(settings.postgres.idle_connection_timeout, Duration::from_millis(1500));
     assert!(settings.postgres.is_complete());
     assert!(settings.warnings.is_empty());
 

@@ -9,7 +9,7 @@ const WRONG_URI: &str = "The provided postgresql connection URI has an incorrect
                          a format like postgresql://[user[:[password]]@]host[:port][/dbname]\
                          [?attr1=val1&attr2=val2...";
 
-pub(super) static KEYS: [Key; 13] = [
+pub(super) static KEYS: [Key; 11] = [
     server(
         "postgresql_connection_uri",
         Kind::Text,
@@ -101,30 +101,6 @@ pub(super) static KEYS: [Key; 13] = [
         |settings, given| {
             let size = count(given, 1..=i64::from(i32::MAX))?;
             settings.postgres.connection_pool_size = size;
-            Ok(())
-        },
-    ),
-    server(
-        "postgresql_minimum_idle_connections",
-        Kind::Integer,
-        ("the pool's size", ""),
-        "How many connections are kept when they are not used.",
-        |settings, given| {
-            settings.postgres.minimum_idle_connections =
-                Some(count(given, 0..=i64::from(i32::MAX))?);
-            Ok(())
-        },
-    ),
-    server(
-        "postgresql_idle_connection_timeout",
-        Kind::Long,
-        ("60000", "ms"),
-        "After how long a connection beyond these is closed when it is not used.",
-        |settings, given| {
-            let problem = "'postgresql_idle_connection_timeout' must be >= 0";
-            let milliseconds = given.within(0..=i64::MAX, Problem::new(problem))?;
-            settings.postgres.idle_connection_timeout =
-                std::time::Duration::from_millis(milliseconds);
             Ok(())
         },
     ),

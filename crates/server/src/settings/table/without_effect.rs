@@ -9,13 +9,14 @@ const SAML: &str = "There is no SAML here.";
 const ACTIVITY: &str = "There is no log of users' activity here.";
 const LOG_FILES: &str =
     "Log lines go to standard error; what runs the server may put them in files.";
+const CONNECTIONS: &str = "Connections are made when they are needed, and kept.";
 const OTHER_TABLES: &str = "Only tables of sessions and keys are used.";
 
 const SERVER: Scope = Scope::Server;
 const APP: Scope = Scope::App;
 const TENANT: Scope = Scope::Tenant;
 
-pub(super) static KEYS: [Key; 45] = [
+pub(super) static KEYS: [Key; 47] = [
     Key {
         effect: Effect::Nothing { check: at_least_one_thread, harmless: &[] },
         ..unused(
@@ -26,6 +27,14 @@ pub(super) static KEYS: [Key; 45] = [
             "Requests wait for no threads of their own, so their number is no limit.",
         )
     },
+    unused(
+        "postgresql_minimum_idle_connections",
+        Kind::Integer,
+        SERVER,
+        "the pool's size",
+        CONNECTIONS,
+    ),
+    unused("postgresql_idle_connection_timeout", Kind::Long, SERVER, "60000", CONNECTIONS),
     harmless(unused("info_log_path", Kind::Text, SERVER, "none", LOG_FILES), &["null"]),
     harmless(unused("error_log_path", Kind::Text, SERVER, "none", LOG_FILES), &["null"]),
     harmless(
