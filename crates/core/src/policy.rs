@@ -191,7 +191,7 @@ impl Policy {
         } else if !(0.0..=0.25).contains(&self.access_token_validity_jitter) {
             "access_token_validity_jitter must be between 0 and 0.25"
         } else {
-            return self.access_token_version.check_algorithm(self.algorithm);
+            return self.access_token_version.check_issue(self.algorithm);
         };
         Err(GeneralError::Configuration(problem.into()))
     }

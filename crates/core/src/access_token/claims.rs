@@ -66,7 +66,7 @@ struct Claims<'a> {
 impl AccessToken {
     /// The claims as they are signed.
     pub(crate) fn claims_text(&self) -> Result<Vec<u8>, GeneralError> {
-        if self.version == AccessTokenVersion::V2 {
+        if self.version.is_legacy() {
             return legacy::claims_text(self);
         }
         // A session may be older than the version of its tokens, and its payload name a claim that
@@ -90,7 +90,7 @@ impl AccessToken {
     /// All claims, as a reader of the token sees them.
     pub(crate) fn claims(&self) -> JsonObject {
         let mut claims = self.jwt_payload.clone();
-        if self.version == AccessTokenVersion::V2 {
+        if self.version.is_legacy() {
             return claims;
         }
         let own = [
@@ -114,15 +114,12 @@ impl AccessToken {
 
     /// A moment as tokens of this version carry it.
     pub(crate) fn precision(version: AccessTokenVersion, moment: Timestamp) -> Timestamp {
-        match version {
-            AccessTokenVersion::V2 => moment,
-            _ => moment.floor_to_second(),
-        }
+        if version.is_legacy() { moment } else { moment.floor_to_second() }
     }
 
     /// The signed token.
     pub(crate) fn sign(&self, key: &SigningKey) -> Result<String, GeneralError> {
-        if self.version == AccessTokenVersion::V2 {
+        if self.version.is_legacy() {
             return legacy::sign(self, key);
         }
         let claims = self.claims_text()?;
@@ -140,9 +137,10 @@ impl AccessToken {
     /// How long the token will be when `key` signs it, in bytes.
     pub(crate) fn length(&self, key: &SigningKey) -> Result<usize, GeneralError> {
         let claims = self.claims_text()?.len();
-        Ok(match self.version {
-            AccessTokenVersion::V2 => legacy::encoded_length(claims),
-            version => encoded_length(key, key.encoded_header(version), claims),
+        Ok(if self.version.is_legacy() {
+            legacy::encoded_length(claims)
+        } else {
+            encoded_length(key, key.encoded_header(self.version), claims)
         })
     }
 

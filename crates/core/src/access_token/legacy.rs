@@ -1,4 +1,4 @@
-//! The format V2: standard base64 with padding in all three parts, and a constant header.
+//! The formats V1 and V2: standard base64 with padding in all three parts, and a constant header.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
@@ -14,7 +14,23 @@ use crate::{
 };
 
 /// Base64 of `{"alg":"RS256","typ":"JWT","version":"2"}`; readers compare it as it stands.
-pub(super) const HEADER: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsInZlcnNpb24iOiIyIn0=";
+const HEADER: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsInZlcnNpb24iOiIyIn0=";
+
+/// The same with `"1"`.
+const HEADER_V1: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsInZlcnNpb24iOiIxIn0=";
+
+fn header(version: AccessTokenVersion) -> &'static str {
+    if version == AccessTokenVersion::V1 { HEADER_V1 } else { HEADER }
+}
+
+/// The version whose header this is.
+pub(super) fn version_of(header: &str) -> Option<AccessTokenVersion> {
+    match header {
+        HEADER => Some(AccessTokenVersion::V2),
+        HEADER_V1 => Some(AccessTokenVersion::V1),
+        _ => None,
+    }
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,7 +64,7 @@ pub(super) fn claims_text(token: &AccessToken) -> Result<Vec<u8>, GeneralError> 
 pub(super) fn sign(token: &AccessToken, key: &SigningKey) -> Result<String, GeneralError> {
     // Its header is constant, so a key of another algorithm would make a token that nobody reads.
     token.version.check_algorithm(key.algorithm())?;
-    let mut text = format!("{HEADER}.");
+    let mut text = format!("{}.", header(token.version));
     STANDARD.encode_string(claims_text(token)?, &mut text);
     let signature = key.sign(text.as_bytes())?;
     text.push('.');
@@ -69,7 +85,10 @@ pub(super) fn decode(part: &str) -> Option<Vec<u8>> {
 
 /// Reads the claims of a token whose signature is good; `None` if one is missing or of the wrong
 /// type.
-pub(super) fn from_claims(mut claims: JsonObject) -> Option<AccessToken> {
+pub(super) fn from_claims(
+    version: AccessTokenVersion,
+    mut claims: JsonObject,
+) -> Option<AccessToken> {
     let mut take = |name: &str| claims.remove(name);
     let text = |value: Option<Value>| match value {
         Some(Value::String(text)) => Some(text),
@@ -83,7 +102,7 @@ pub(super) fn from_claims(mut claims: JsonObject) -> Option<AccessToken> {
     let user_id = text(take("userId"))?;
     let Some(Value::Object(jwt_payload)) = take("userData") else { return None };
     Some(AccessToken {
-        version: AccessTokenVersion::V2,
+        version,
         handle: SessionHandle::new(&text(take("sessionHandle"))?),
         recipe_user_id: user_id.clone(),
         user_id,

@@ -1,6 +1,6 @@
-//! Access tokens in SuperTokens' formats V2 to V5: a JWT (RFC 7519) from V3 on, whose claims are
-//! the session's and, at the top level beside them, the payload's; V2 is older and has its own
-//! encoding.
+//! Access tokens in SuperTokens' formats V1 to V5: a JWT (RFC 7519) from V3 on, whose claims are
+//! the session's and, at the top level beside them, the payload's; V1 and V2 are older and have
+//! their own encoding.
 
 mod claims;
 mod legacy;

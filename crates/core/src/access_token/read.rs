@@ -55,8 +55,8 @@ pub(crate) fn read(
     if claims.contains('.') {
         return Err(MALFORMED);
     }
-    if header == legacy::HEADER {
-        return read_legacy(message, claims, signature, ring, schedule, now);
+    if let Some(version) = legacy::version_of(header) {
+        return read_legacy(version, message, claims, signature, ring, schedule, now);
     }
     let (key, version) = match ring.by_header(header) {
         Some(found) => found,
@@ -74,8 +74,9 @@ pub(crate) fn read(
     Ok((token, KeyRing::retires_at(key, schedule)))
 }
 
-/// A V2 token names no key, so every RSA key is tried, newest first.
+/// A V1 or V2 token names no key, so every RSA key is tried, newest first.
 fn read_legacy(
+    version: AccessTokenVersion,
     message: &str,
     claims: &str,
     signature: &str,
@@ -93,7 +94,7 @@ fn read_legacy(
         // Another process may have made the key that it was signed with.
         .ok_or(ReadError::UnknownKey)?;
     let claims = legacy::decode(claims).ok_or(MALFORMED)?;
-    let token = parse_claims(AccessTokenVersion::V2, &claims).ok_or(MALFORMED)?;
+    let token = parse_claims(version, &claims).ok_or(MALFORMED)?;
     Ok((token, KeyRing::retires_at(key, schedule)))
 }
 
@@ -101,9 +102,10 @@ fn read_legacy(
 /// counts, as in every peer; who can sign that could sign anything.
 pub(crate) fn parse_claims(version: AccessTokenVersion, claims: &[u8]) -> Option<AccessToken> {
     let claims = serde_json::from_slice(claims).ok()?;
-    match version {
-        AccessTokenVersion::V2 => legacy::from_claims(claims),
-        _ => AccessToken::from_claims(version, claims),
+    if version.is_legacy() {
+        legacy::from_claims(version, claims)
+    } else {
+        AccessToken::from_claims(version, claims)
     }
 }
 

@@ -4,6 +4,9 @@ use crate::{error::GeneralError, keys::Algorithm};
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum AccessTokenVersion {
+    /// As V2, with another number in the header. It is read, and kept where a token is replaced,
+    /// and no session is given one.
+    V1,
     /// Standard base64 with padding, a constant header without a key id, times in milliseconds,
     /// and the payload nested in one claim. RS256 alone.
     V2,
@@ -23,6 +26,7 @@ impl AccessTokenVersion {
     /// The version as the header's `version` names it.
     pub const fn number(self) -> &'static str {
         match self {
+            Self::V1 => "1",
             Self::V2 => "2",
             Self::V3 => "3",
             Self::V4 => "4",
@@ -30,10 +34,26 @@ impl AccessTokenVersion {
         }
     }
 
+    /// Whether it is older than JWTs with a key id: the payload is nested, and times are in
+    /// milliseconds.
+    pub(crate) const fn is_legacy(self) -> bool {
+        matches!(self, Self::V1 | Self::V2)
+    }
+
+    /// Whether sessions may be given such tokens, and keys of that algorithm can sign them.
+    pub(crate) fn check_issue(self, algorithm: Algorithm) -> Result<(), GeneralError> {
+        if self == Self::V1 {
+            let problem = "access_token_version V1 is only read; V2 is the oldest that is issued";
+            return Err(GeneralError::Configuration(problem.into()));
+        }
+        self.check_algorithm(algorithm)
+    }
+
     /// Whether keys of that algorithm can sign such tokens.
     pub(crate) fn check_algorithm(self, algorithm: Algorithm) -> Result<(), GeneralError> {
-        if self == Self::V2 && algorithm != Algorithm::Rs256 {
-            let problem = "access_token_version V2 needs the algorithm RS256";
+        if self.is_legacy() && algorithm != Algorithm::Rs256 {
+            let number = self.number();
+            let problem = format!("access_token_version V{number} needs the algorithm RS256");
             return Err(GeneralError::Configuration(problem.into()));
         }
         Ok(())
@@ -56,7 +76,7 @@ impl AccessTokenVersion {
         const V2: [&str; 5] =
             ["userId", "expiryTime", "timeCreated", "sessionHandle", "refreshTokenHash1"];
         match self {
-            Self::V2 => &V2,
+            Self::V1 | Self::V2 => &V2,
             Self::V3 => V5.split_at(7).0,
             Self::V4 => V5.split_at(8).0,
             Self::V5 => &V5,

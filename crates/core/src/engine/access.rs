@@ -6,7 +6,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::Engine;
 use crate::{
-    access_token::{AccessTokenVersion, ReadError, check_payload, read},
+    access_token::{ReadError, check_payload, read},
     clock::Timestamp,
     error::{Error, GeneralError, TryRefreshReason, UnauthorisedReason},
     event::{EventKind, RevocationReason},
@@ -28,7 +28,7 @@ impl<S: Store> Engine<S> {
         let (jwt_payload, session_data) = (new.jwt_payload?, new.session_data?);
         let version = new.issue.access_token_version.unwrap_or(self.policy.access_token_version);
         // V2 tokens keep the payload apart from their own claims.
-        if version != AccessTokenVersion::V2 {
+        if !version.is_legacy() {
             check_payload(version, &jwt_payload)?;
         }
 

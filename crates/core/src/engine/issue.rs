@@ -4,9 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Engine;
 use crate::{
-    access_token::{
-        ACCESS_TOKEN_COOKIE, AccessToken, AccessTokenVersion, MAXIMUM_LENGTH, check_payload,
-    },
+    access_token::{ACCESS_TOKEN_COOKIE, AccessToken, MAXIMUM_LENGTH, check_payload},
     clock::Timestamp,
     error::{Error, GeneralError, UnauthorisedReason},
     json::{JsonObject, object_from_text, payload_to_text},
@@ -71,7 +69,7 @@ impl<S: Store> Engine<S> {
             return Err(GeneralError::AccessTokenValidity { limit: limit.as_millis() });
         }
         match options.access_token_version {
-            Some(version) => version.check_algorithm(self.policy.algorithm),
+            Some(version) => version.check_issue(self.policy.algorithm),
             None => Ok(()),
         }
     }
@@ -103,7 +101,7 @@ impl<S: Store> Engine<S> {
         let row = match request.jwt_payload {
             Some(payload) => {
                 // As at creation: V2 tokens keep the payload apart from their own claims.
-                if old.version != AccessTokenVersion::V2 {
+                if !old.version.is_legacy() {
                     check_payload(old.version, &payload)?;
                 }
                 new.jwt_payload = payload;

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::{
-    access_token::{AccessToken, AccessTokenVersion, check_payload},
+    access_token::{AccessToken, check_payload},
     error::{Error, UnauthorisedReason},
     event::{EventKind, RevocationReason},
     identifier::{SessionHandle, TenantScope},
@@ -54,7 +54,7 @@ impl<S: Store> Engine<S> {
         jwt_payload: JsonObject,
     ) -> Result<(), Error> {
         let version = self.policy.access_token_version;
-        if version != AccessTokenVersion::V2 {
+        if !version.is_legacy() {
             check_payload(version, &jwt_payload)?;
         }
         let text = payload_to_text(&jwt_payload)?;

@@ -208,8 +208,8 @@ impl SigningKey {
         self.is_static
     }
 
-    /// The JOSE header of every token of that version that this key signs, in base64url; V2 has
-    /// another one, which names no key.
+    /// The JOSE header of every token of that version that this key signs, in base64url; V1 and V2
+    /// have another one, which names no key.
     pub(crate) fn encoded_header(&self, version: AccessTokenVersion) -> &str {
         let index = AccessTokenVersion::WITH_KEY_ID.iter().position(|known| *known == version);
         &self.encoded_headers[index.unwrap_or_default()]

@@ -260,7 +260,7 @@ async fn a_token_is_of_the_version_that_its_header_says() {
             json!({ "alg": "RS256", "typ": "JWT", "version": "2", "kid": target.forge.key_id })
                 .to_string(),
             r#"{"version":"2","typ":"JWT","alg":"RS256"}"#.to_owned(),
-            r#"{"alg":"RS256","typ":"JWT","version":"1"}"#.to_owned(),
+            r#"{"alg":"RS256","typ":"JWT","version":"0"}"#.to_owned(),
         ] {
             tokens
                 .push(target.sign_parts(&STANDARD.encode(&header), &STANDARD.encode(&old_claims)));

@@ -77,7 +77,7 @@ async fn check_tenant_of<S: TenantStore>(app: &App<S>, refresh_token: &str) -> R
     }
 }
 
-/// The engine lets the nested payload of a V2 token name anything, as SDKs of its time do.
+/// The engine lets the nested payload of a V1 or V2 token name anything, as SDKs of its time do.
 async fn check_old_claims<S: TenantStore>(
     app: &App<S>,
     access_token: &str,
@@ -86,7 +86,7 @@ async fn check_old_claims<S: TenantStore>(
     let mut protected = AccessTokenVersion::V2.protected_claims().iter();
     if let Some(claim) = protected.find(|claim| payload.contains_key(**claim))
         && let Some(session) = app.sessions.identify(access_token).await?
-        && session.access_token_version() == AccessTokenVersion::V2
+        && session.access_token_version() <= AccessTokenVersion::V2
     {
         return Err(Error::from(GeneralError::ProtectedClaim { claim }).into());
     }
