@@ -6,7 +6,7 @@ use sessile_core::{Error, GeneralError, TheftKind, TryRefreshReason, Unauthorise
 
 use crate::{
     answer::{Failure, PROTECTED_CLAIM},
-    cdi::Dialect,
+    cdi::{Dialect, Surface},
 };
 
 /// A session is not there.
@@ -74,11 +74,11 @@ pub(crate) fn of_refresh(
             _ => (unauthorised("Session missing in db or has expired"), None),
         },
         Error::TokenTheftDetected { session_handle, user_id, kind, .. } => {
-            let session = json!({
-                "handle": session_handle.as_str(),
-                "userId": user_id,
-                "recipeUserId": user_id,
-            });
+            let mut session = json!({ "handle": session_handle.as_str(), "userId": user_id });
+            // Here the later versions all tell it, also those that tell it nowhere else.
+            if dialect.surface == Surface::Recipe {
+                session["recipeUserId"] = user_id.into();
+            }
             (json!({ "status": "TOKEN_THEFT_DETECTED", "session": session }), Some(kind))
         }
         // The payload is older than the version of the new token, so the client cannot help it.
