@@ -17,11 +17,15 @@ export class Client {
 
   async send(path, body, token = "access") {
     const headers = { "content-type": "application/json", "st-auth-mode": this.transfer };
-    const { access, refresh, antiCsrf } = this.tokens;
+    const { access, refresh, idRefresh, antiCsrf } = this.tokens;
     if (this.transfer === "header") {
       if (this.tokens[token]) headers.authorization = `Bearer ${this.tokens[token]}`;
     } else {
-      const cookies = { sAccessToken: access, sRefreshToken: token === "refresh" ? refresh : undefined };
+      const cookies = {
+        sAccessToken: access,
+        sRefreshToken: token === "refresh" ? refresh : undefined,
+        sIdRefreshToken: idRefresh,
+      };
       headers.cookie = Object.entries(cookies)
         .filter(([, value]) => value)
         .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
@@ -45,8 +49,8 @@ export class Client {
       antiCsrf: headers.get("anti-csrf"),
     };
     for (const cookie of headers.getSetCookie()) {
-      const [, name, value] = /^s(Access|Refresh)Token=([^;]*)/.exec(cookie) ?? [];
-      if (name) found[name.toLowerCase()] = decode(value);
+      const [, name, value] = /^s(Access|Refresh|IdRefresh)Token=([^;]*)/.exec(cookie) ?? [];
+      if (name) found[name[0].toLowerCase() + name.slice(1)] = decode(value);
     }
     for (const [name, value] of Object.entries(found)) {
       if (value !== null && value !== undefined) this.tokens[name] = value;
@@ -77,7 +81,7 @@ export class Client {
   }
 
   refresh() {
-    return this.send("/auth/session/refresh", {}, "refresh");
+    return this.send(this.application.refreshPath, {}, "refresh");
   }
 
   async refreshed() {

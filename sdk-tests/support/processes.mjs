@@ -1,6 +1,8 @@
 // The core server and the applications, as processes that end with the test.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer, request as forward } from "node:http";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import assert from "node:assert/strict";
@@ -23,10 +25,11 @@ async function start(command, args, environment = {}) {
   return { line, stop };
 }
 
-export async function startCore() {
+// A core with these settings, as environment variables.
+export async function startCore(settings = {}) {
   const binary = process.env.SESSILE ?? below("../target/debug/sessile");
   const args = ["serve", "--port", "0", "--store", "memory", "--test-mode"];
-  const { line, stop } = await start(binary, args);
+  const { line, stop } = await start(binary, args, settings);
   return { url: /http:\/\/[^,]+/.exec(line)[0], stop };
 }
 
@@ -42,15 +45,55 @@ export async function createApp(core, coreConfig = {}) {
   return `${core.url}/appid-${appId}`;
 }
 
+const python = (program) => (options) => {
+  const interpreter = process.env.PYTHON ?? below("../target/sdk-tests/venv/bin/python");
+  return start(interpreter, [below(`applications/${program}`)], options);
+};
+const node = (program) => (options) => start("node", [below(`applications/${program}`)], options);
+
 export const sdks = {
-  "supertokens-node": (options) => start("node", [below("applications/express.mjs")], options),
-  "supertokens-python": (options) => {
-    const python = process.env.PYTHON ?? below("../target/sdk-tests/venv/bin/python");
-    return start(python, [below("applications/fastapi_app.py")], options);
-  },
+  "supertokens-node": node("express.mjs"),
+  "supertokens-python": python("fastapi_app.py"),
 };
 
-export async function startApplication(sdk, options) {
-  const { line, stop } = await sdks[sdk]({ APPLICATION: JSON.stringify(options) });
-  return { url: `http://127.0.0.1:${line}`, stop };
+// Those of CDI 2.0 to 2.3, and the newest version that each speaks.
+export const legacySdks = {
+  "supertokens-node-2.0": { newest: "2.0", launch: node("express_legacy.mjs") },
+  "supertokens-node-2.2": { newest: "2.1", launch: node("express_legacy.mjs") },
+  "supertokens-node-2.5": { newest: "2.3", launch: node("express_legacy.mjs") },
+  "supertokens-flask": { newest: "2.3", launch: python("flask_legacy.py") },
+};
+
+async function launched(launch, options, refreshPath) {
+  const { line, stop } = await launch({ APPLICATION: JSON.stringify(options) });
+  return { url: `http://127.0.0.1:${line}`, refreshPath, stop };
+}
+
+export function startApplication(sdk, options) {
+  return launched(sdks[sdk], options, "/auth/session/refresh");
+}
+
+export function startLegacyApplication(sdk, core) {
+  return launched(legacySdks[sdk].launch, { sdk, core }, "/session/refresh");
+}
+
+// Stands before a core, and keeps what it is asked for.
+export async function recordCalls(core) {
+  const calls = [];
+  const server = createServer((request, response) => {
+    const { method, url, headers } = request;
+    calls.push({ path: url.split("?")[0], version: headers["cdi-version"] });
+    const forwarded = forward(core.url + url, { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    forwarded.once("error", () => response.destroy());
+    request.pipe(forwarded);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const stop = async () => {
+    server.closeAllConnections();
+    await once(server.close(), "close");
+  };
+  return { url: `http://127.0.0.1:${server.address().port}`, take: () => calls.splice(0), stop };
 }
