@@ -98,36 +98,6 @@ async fn a_bad_field_is_named() {
 }
 
 #[tokio::test]
-async fn an_optional_field_may_be_missing_and_not_null() {
-    let core = Core::new().await;
-    for (path, field, version) in [
-        ("/recipe/session", "useDynamicSigningKey", "2.21"),
-        ("/recipe/session", "accessTokenValidity", "5.6"),
-        ("/recipe/session/verify", "antiCsrfToken", "2.7"),
-        ("/recipe/session/refresh", "antiCsrfToken", "2.7"),
-        ("/recipe/session/refresh", "useDynamicSigningKey", "3.0"),
-        ("/recipe/session/refresh", "accessTokenValidity", "5.6"),
-        ("/recipe/session/regenerate", "userDataInJWT", "2.7"),
-        ("/recipe/session/remove", "userId", "2.7"),
-        ("/recipe/jwt", "useStaticSigningKey", "2.21"),
-    ] {
-        let (_, _, good, _) = routes(version)
-            .into_iter()
-            .find(|route| route.1 == path)
-            .unwrap_or_else(|| ("POST", path, json!({ "userId": "a" }), vec![]));
-        let mut null = good.clone();
-        null[field] = Value::Null;
-        core.post(path, version, null)
-            .await
-            .refused(400, &format!("Field name '{field}' is invalid in JSON input"));
-    }
-    // What a version does not know yet is not even looked at.
-    for (field, version) in [("useDynamicSigningKey", "2.20"), ("accessTokenValidity", "5.5")] {
-        core.create_with("", version, json!({ field: null })).await;
-    }
-}
-
-#[tokio::test]
 async fn a_number_is_read_as_false() {
     let core = Core::new().await;
     let session = core.create("5.4").await;

@@ -144,6 +144,30 @@ async fn a_base_path_comes_first() {
 }
 
 #[tokio::test]
+async fn a_tenant_may_have_the_name_of_a_path() {
+    let config = ServerConfig { base_path: "session".to_owned(), ..ServerConfig::default() };
+    for (base, core) in [("", Core::new().await), ("/session", Core::with(config).await)] {
+        let names = ["session", "jwt", "apiversion", "handshake", "telemetry", "user", "ee"];
+        for name in names {
+            let path = format!("{base}/recipe/multitenancy/tenant/v2");
+            core.put(&path, "", json!({ "tenantId": name })).await.ok();
+        }
+        for name in names {
+            let created = core.create_with(&format!("{base}/{name}"), "5.4", json!({})).await;
+            assert_eq!(created["session"]["tenantId"], name);
+            assert_eq!(core.get(&format!("{base}/{name}/hello"), "").await.text, "Hello\n");
+        }
+        // Paths that there are come first.
+        let versions = core.get(&format!("{base}/apiversion"), "").await.outcome();
+        assert!(versions["versions"].is_array());
+        core.post(&format!("{base}/handshake"), "2.2", json!({})).await.ok();
+        core.get(&format!("{base}/session"), "2.2").await.refused(405, "Method not supported");
+        let listed = core.get(&format!("{base}/session/user?userId=a"), "2.2").await.ok();
+        assert_eq!(listed["sessionHandles"], json!([]));
+    }
+}
+
+#[tokio::test]
 async fn the_configuration_is_told_to_who_knows_the_process() {
     let config_path = Some("config.yaml".into());
     let core = Core::with(ServerConfig { config_path, ..ServerConfig::default() }).await;

@@ -1,6 +1,7 @@
 //! Which fields each version's answers have.
 
 use serde_json::{Value, json};
+use sessile_server::{AppConfig, ServerConfig};
 
 use crate::support::{Core, MODERN, access_token, fields, refresh_token, text};
 
@@ -81,6 +82,29 @@ async fn every_version_answers_with_its_own_fields() {
         assert_fields(&used, version, &[&["session", "status"], replaced, keys]);
         let again = core.regenerate(version, access_token(&next), json!({})).await.ok();
         assert_fields(&again, version, &[&["accessToken", "session", "status"]]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_answered_with_a_message_alone() {
+    let app = AppConfig { access_token_blacklisting: true, ..AppConfig::default() };
+    let core = Core::with(ServerConfig { app, ..ServerConfig::default() }).await;
+    for version in MODERN {
+        let created = core.create(version).await;
+        let (access, refresh) = (access_token(&created), refresh_token(&created));
+        let body = json!({ "sessionHandles": [created["session"]["handle"]] });
+        let removed = core.post("/recipe/session/remove", version, body).await.ok();
+        assert_eq!(fields(&removed), ["sessionHandlesRevoked", "status"]);
+        for refused in [
+            core.verify_in_store(version, access).await,
+            core.refresh(version, refresh).await,
+            core.regenerate(version, access, json!({})).await.outcome(),
+        ] {
+            assert_eq!(refused["status"], "UNAUTHORISED", "{version}");
+            assert_fields(&refused, version, &[&["message", "status"]]);
+        }
+        let listed = core.get("/recipe/session/user?userId=nobody", version).await.ok();
+        assert_eq!(listed, json!({ "status": "OK", "sessionHandles": [] }));
     }
 }
 

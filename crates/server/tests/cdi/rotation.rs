@@ -1,4 +1,4 @@
-//! Refresh, reuse and regeneration under both rotations, and on one row under both in turn.
+//! Refresh and reuse under both rotations, and on one row under both in turn.
 
 use serde_json::{Value, json};
 use sessile_core::policy::LateRetry;
@@ -152,57 +152,6 @@ async fn a_changed_payload_comes_with_the_next_check_up_to_5_5() {
 }
 
 #[tokio::test]
-async fn regeneration_replaces_the_payload_alone() {
-    let core = Core::new().await;
-    for version in ["2.9", "2.21", "5.4", "5.6"] {
-        let guard = json!({ "enableAntiCsrf": true });
-        let created = core.create_with("", version, guard).await;
-        core.advance(10);
-        let payload = json!({ "userDataInJWT": {} });
-        let again = core.regenerate(version, access_token(&created), payload).await.ok();
-        assert_eq!(again["accessToken"]["expiry"], created["accessToken"]["expiry"]);
-        let (old, new) = (part(access_token(&created), 1), part(access_token(&again), 1));
-        for claim in
-            ["refreshTokenHash1", "parentRefreshTokenHash1", "antiCsrfToken", "exp", "expiryTime"]
-        {
-            assert_eq!(old[claim], new[claim], "{version} {claim}");
-        }
-        assert_eq!(again["session"]["userDataInJWT"], json!({}));
-        let kept = core.regenerate(version, access_token(&created), json!({})).await.ok();
-        assert_eq!(kept["session"]["userDataInJWT"], json!({}), "the stored payload");
-
-        core.advance(3600);
-        let payload = json!({ "userDataInJWT": { "late": 1 } });
-        let late = core.regenerate(version, access_token(&again), payload).await.ok();
-        assert!(late.get("accessToken").is_none());
-        let stored = core.information(&created["session"]["handle"]).await;
-        assert_eq!(stored["userDataInJWT"], json!({ "late": 1 }));
-
-        let body = json!({ "sessionHandles": [created["session"]["handle"]] });
-        core.post("/recipe/session/remove", version, body).await.ok();
-        let gone = core.regenerate(version, access_token(&again), json!({})).await.outcome();
-        let message = "Session does not exist.";
-        assert_eq!(gone, json!({ "status": "UNAUTHORISED", "message": message }));
-    }
-}
-
-#[tokio::test]
-async fn regeneration_takes_no_token_that_is_not_signed() {
-    let core = Core::new().await;
-    let created = core.create("5.4").await;
-    let token = access_token(&created);
-    let (signed, signature) = token.rsplit_once('.').unwrap();
-    let forged = format!("{signed}.{}", signature.chars().rev().collect::<String>());
-    for bad in ["", "nonsense", "a.b.c", &forged] {
-        let payload = json!({ "userDataInJWT": { "admin": true } });
-        let answer = core.regenerate("5.4", bad, payload).await.outcome();
-        assert_eq!(answer["status"], "UNAUTHORISED", "{bad}");
-    }
-    let stored = core.information(&created["session"]["handle"]).await;
-    assert_eq!(stored["userDataInJWT"]["key"], "value");
-}
-
-#[tokio::test]
 async fn the_kind_of_key_follows_the_request() {
     let core = Core::new().await;
     let kind = |session: &Value| {
@@ -229,6 +178,53 @@ async fn the_kind_of_key_follows_the_request() {
         .await
         .refused(400, "Field name 'useDynamicSigningKey' is invalid in JSON input");
     assert_eq!(kind(&core.create_with("", "2.21", json!({})).await), "d-");
+}
+
+#[tokio::test]
+async fn the_kind_of_key_is_changed_by_the_refresh_and_not_by_its_use() {
+    let kind = |session: &Value| {
+        part(access_token(session), 0)["kid"].as_str().unwrap().get(..2).unwrap().to_owned()
+    };
+    let core = Core::new().await;
+    for version in ["3.0", "4.0", "5.0", "5.4", "5.6"] {
+        for (dynamic, old, new) in [(true, "s-", "d-"), (false, "d-", "s-")] {
+            let first = json!({ "useDynamicSigningKey": !dynamic });
+            let created = core.create_with("", version, first).await;
+            assert_eq!(kind(&created), old);
+            let change = json!({ "useDynamicSigningKey": dynamic });
+            let next = core.refresh_with(version, refresh_token(&created), change).await.ok();
+            assert_eq!(kind(&next), new, "{version}");
+            // The next token was not used yet, and the session knows all the same.
+            let again = core.regenerate(version, access_token(&created), json!({})).await.ok();
+            assert_eq!(kind(&again), new);
+            let current = if version == "5.6" { &next } else { &created };
+            let body = json!({ "refreshToken": refresh_token(current), "enableAntiCsrf": false });
+            let unsaid = core.post("/recipe/session/refresh", "4.0", body).await.ok();
+            assert_eq!(kind(&unsaid), new);
+            let used = core.verify("5.4", access_token(&unsaid)).await;
+            assert_eq!(kind(&used), new);
+        }
+    }
+}
+
+#[tokio::test]
+async fn below_2_21_the_configuration_says_which_kind_of_key_signs() {
+    for dynamic in [true, false] {
+        let app = AppConfig { access_token_signing_key_dynamic: dynamic, ..AppConfig::default() };
+        let core = Core::with(ServerConfig { app, ..ServerConfig::default() }).await;
+        for version in ["2.7", "2.20"] {
+            let wanted = json!({ "useDynamicSigningKey": !dynamic });
+            let created = core.create_with("", version, wanted).await;
+            let body = json!({ "refreshToken": refresh_token(&created), "enableAntiCsrf": false });
+            let next = core.post("/recipe/session/refresh", "4.0", body).await.ok();
+            let kid = part(access_token(&next), 0)["kid"].clone();
+            let expected = if dynamic { "d-" } else { "s-" };
+            assert!(kid.as_str().unwrap().starts_with(expected), "{kid}");
+        }
+        let created = core.create("2.21").await;
+        let kid = part(access_token(&created), 0)["kid"].clone();
+        assert!(kid.as_str().unwrap().starts_with("d-"), "from 2.21 on the request says it");
+    }
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sessile_core::{
-    Sessions,
+    AppId, SessionHandle, Sessions,
     clock::{Clock, ManualClock, Timestamp},
     memory::MemoryStore,
+    store::{SessionRecord, Store as _},
 };
 use sessile_server::{Server, ServerConfig};
 use tower::ServiceExt;
@@ -95,6 +96,13 @@ impl Core {
 
     pub(crate) async fn with(config: ServerConfig) -> Self {
         Self::on(MemoryStore::new(), Arc::new(ManualClock::at(START)), config).await
+    }
+
+    /// A server, and the store that it is on.
+    pub(crate) async fn with_store() -> (Self, MemoryStore) {
+        let store = MemoryStore::new();
+        let clock = Arc::new(ManualClock::at(START));
+        (Self::on(store.clone(), clock, ServerConfig::default()).await, store)
     }
 
     /// A server beside others that may use the same store.
@@ -238,7 +246,13 @@ impl Core {
     }
 }
 
-fn merged(mut body: Value, more: Value) -> Value {
+/// The row of a session of the public app's.
+pub(crate) async fn row(store: &MemoryStore, session: &Value) -> Option<SessionRecord> {
+    let handle = SessionHandle::new(text(&session["session"]["handle"]));
+    store.get_session(&AppId::default(), &handle).await.unwrap()
+}
+
+pub(crate) fn merged(mut body: Value, more: Value) -> Value {
     let Value::Object(more) = more else { return body };
     for (name, value) in more {
         body[name] = value;

@@ -56,6 +56,50 @@ async fn jitter_only_shortens_access_tokens_that_are_issued() {
 }
 
 #[tokio::test]
+async fn jitter_is_of_creation_and_refresh_in_every_version() {
+    let app = AppConfig { access_token_validity_jitter: 0.25, ..AppConfig::default() };
+    let core = Core::with(ServerConfig { app, ..ServerConfig::default() }).await;
+    let validity = |session: &serde_json::Value| {
+        let token = &session["accessToken"];
+        token["expiry"].as_i64().unwrap() - token["createdTime"].as_i64().unwrap()
+    };
+    for version in ["2.9", "2.21", "3.0", "5.4", "5.6"] {
+        let mut seen = std::collections::BTreeSet::new();
+        let created = core.create(version).await;
+        for _ in 0..8 {
+            let next = core.refresh(version, refresh_token(&created)).await;
+            assert!((2_700_000..=3_600_000).contains(&validity(&next)), "{version}");
+            seen.insert(validity(&next));
+            assert_eq!(next["refreshToken"]["expiry"], core.now() + 8_640_000_000);
+        }
+        assert!(seen.len() > 1, "{version}");
+    }
+    for version in ["2.9", "2.21", "5.4"] {
+        let created = core.create(version).await;
+        let next = core.refresh(version, refresh_token(&created)).await;
+        let used = core.verify(version, access_token(&next)).await;
+        assert_eq!(validity(&used), 3_600_000, "its first use gives the whole time: {version}");
+        let again = core.regenerate(version, access_token(&next), json!({})).await.ok();
+        assert_eq!(again["accessToken"]["expiry"], next["accessToken"]["expiry"]);
+    }
+}
+
+#[tokio::test]
+async fn a_shortened_token_is_followed_by_one_of_the_usual_length() {
+    let core = Core::new().await;
+    let short = json!({ "accessTokenValidity": 60_000 });
+    let created = core.create_with("", "5.6", short).await;
+    let next = core.refresh("5.6", refresh_token(&created)).await;
+    assert_eq!(next["accessToken"]["expiry"], (core.now() + 3_600_000) / 1000 * 1000);
+    core.advance(61);
+    assert_eq!(core.verify("5.6", access_token(&created)).await["status"], "TRY_REFRESH_TOKEN");
+    // What is wrong with the request is said before anything of the token.
+    let more = json!({ "accessTokenValidity": 0 });
+    let answer = core.refresh_with("5.6", "nonsense", more).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+}
+
+#[tokio::test]
 async fn a_session_ends_when_it_is_not_refreshed() {
     let core = Core::new().await;
     let created = core.create("5.4").await;
