@@ -99,6 +99,29 @@ fn sessions_in_memory_leave_no_file() {
 }
 
 #[test]
+fn what_is_over_is_removed_when_it_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Server::start(&["--port", "0", "--test-mode"], folder.path());
+    let server = start();
+    // A millisecond.
+    let body = r#"{ "appId": "a", "coreConfig": { "refresh_token_validity": 0.00002 } }"#;
+    server.call("PUT", "/recipe/multitenancy/app/v2", body);
+    let created = server.call("POST", "/appid-a/recipe/session", SESSION);
+    let token = created.split(r#""accessToken":"#).nth(1).unwrap();
+    let token = token.split(r#""token":""#).nth(1).unwrap().split('"').next().unwrap();
+    let check = format!(
+        r#"{{ "accessToken": "{token}", "doAntiCsrfCheck": false, "enableAntiCsrf": false,
+            "checkDatabase": true }}"#
+    );
+    // Where the store is asked, a row counts as long as it is there.
+    let verify = |server: &Server| server.call("POST", "/appid-a/recipe/session/verify", &check);
+    assert!(verify(&server).contains(r#""status":"OK""#));
+    drop(server);
+    let server = start();
+    assert!((0..10_000).any(|_| verify(&server).contains("UNAUTHORISED")), "it is still there");
+}
+
+#[test]
 fn a_start_that_fails_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&["--port", "0", "--store", "memory"], folder.path());
