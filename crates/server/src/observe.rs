@@ -117,10 +117,20 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(allowed)
     };
     headers.get(REQUEST_ID).filter(sane).cloned().unwrap_or_else(|| {
-        // It names requests and protects nothing, so it need not be beyond guessing.
-        let id = format!("{:032x}", fastrand::u128(..));
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
+        HeaderValue::from_bytes(&new_id()).unwrap_or(HeaderValue::from_static("none"))
     })
+}
+
+/// It names requests and protects nothing, so it need not be beyond guessing.
+fn new_id() -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut number = fastrand::u128(..);
+    let mut id = [0; 32];
+    for digit in &mut id {
+        *digit = DIGITS[(number % 16) as usize];
+        number /= 16;
+    }
+    id
 }
 
 /// The method, if it is one that any route has.

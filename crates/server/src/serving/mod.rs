@@ -11,7 +11,7 @@ use axum::{Router, body::Body, extract::ConnectInfo};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::TokioIo,
     server::graceful::{GracefulShutdown, Watcher},
 };
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,7 +25,7 @@ use tokio::{
 use tower_service::Service as _;
 
 pub use handshake::{Handshake, PlainText};
-use stream::{Activity, TimedStream, UntilSent};
+use stream::{Activity, TimedStream, Times, UntilSent};
 
 use crate::{limits::Limits, metrics::ConnectionMetrics};
 
@@ -174,9 +174,10 @@ impl<H: Handshake> Served<H> {
 
     async fn serve_connection(&self, stream: H::Stream, connection: Connection, watcher: Watcher) {
         let Limits { head_bytes, head_timeout, idle_timeout, write_timeout, .. } = self.limits;
+        let times = Times { head: head_timeout, idle: idle_timeout, write: write_timeout };
         let Connection { address, refused, .. } = connection;
-        let activity = Arc::<Activity>::default();
-        let stream = TimedStream::new(stream, Arc::clone(&activity), head_timeout, write_timeout);
+        let activity = Arc::new(Activity::new());
+        let stream = TimedStream::new(stream, Arc::clone(&activity), times);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let under_way = activity.begin();
             let mut router = self.router.clone();
@@ -191,8 +192,8 @@ impl<H: Handshake> Served<H> {
             }
         });
         let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(idle_timeout)
+            // The stream has limits of time of its own.
+            .header_read_timeout(None)
             .max_header_size(head_bytes)
             .max_buf_size(BUFFER_BYTES)
             .keep_alive(!refused)
