@@ -69,11 +69,12 @@ impl PostgresStore {
             let connector = Arc::clone(&connector);
             async move {
                 let connection = connector.connect().await?;
-                schema::prepare(&connection, &names, wanted).await
+                let ownership = schema::prepare(&connection, &names, wanted).await?;
+                Ok((connection, ownership))
             }
         };
         let prepared = connector.runtime().spawn(preparing).await;
-        let ownership = prepared
+        let (connection, ownership) = prepared
             .unwrap_or(Err(Failure::Interrupted))
             .map_err(|failure| failure.report(Task::Write("opening the database")))?;
         let shared = Shared {
@@ -84,6 +85,7 @@ impl PostgresStore {
             lanes: Lanes::new(options.writers),
             _own_runtime: own_runtime,
         };
+        shared.writers.put(connection);
         Ok(Self { shared: Arc::new(shared) })
     }
 

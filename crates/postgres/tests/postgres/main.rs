@@ -16,6 +16,7 @@ use sessile_postgres_fixture::Database;
 mod conformance;
 mod ownership;
 mod schema;
+mod sharing;
 mod upgrade;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
