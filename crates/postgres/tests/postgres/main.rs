@@ -14,7 +14,10 @@ use sessile_postgres::{PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::Database;
 
 mod conformance;
+mod outage;
 mod ownership;
+mod proxy;
+mod runtime;
 mod schema;
 mod sharing;
 mod upgrade;
