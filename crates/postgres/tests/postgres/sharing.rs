@@ -127,13 +127,15 @@ async fn each_intent_is_one_statement() {
     check!("remove old", async {
         store.remove_sessions_created_before(app, NOW, 10).await.unwrap()
     });
-    check!("remove of user", async {
-        store.remove_sessions_of_user(app, "bob", &TenantScope::All, None).await.unwrap()
-    });
     check!("remove", async {
         let removed = store.remove_sessions(app, std::slice::from_ref(handle)).await;
         assert_eq!(removed.unwrap().len(), 1);
     });
+    // With the lock of the user, in a transaction that is sent at once.
+    let calls = counter.calls_of(async {
+        store.remove_sessions_of_user(app, "bob", &TenantScope::All, None).await.unwrap()
+    });
+    assert_eq!(calls.await.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,6 +249,32 @@ async fn a_locked_session_does_not_hold_up_the_others() {
     for answer in waiting {
         assert_eq!(answer.await.unwrap(), DataReplacement::Replaced);
     }
+}
+
+/// All sessions of a user end at one moment: what is added while they are about to is there after.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_begins_while_all_of_its_user_are_about_to_end() {
+    let database = Database::new();
+    let stores = [open(&database).await, open(&database).await];
+    let (locked, app) = (session(), &app());
+    stores[0].insert_session(app, locked.clone()).await.unwrap();
+    let holder = connect(&database).await;
+    holder.batch_execute("BEGIN; SELECT * FROM session_info FOR UPDATE").await.unwrap();
+
+    let all = TenantScope::All;
+    let ended = send(stores[0].remove_sessions_of_user(app, "alice", &all, None));
+    wait_for_waiting(&database, 1);
+    let (login, other) = (session(), SessionRecord { user_id: "bob".into(), ..session() });
+    let added = send(stores[1].insert_session(app, login.clone()));
+    wait_for_waiting(&database, 2);
+    // Nobody else waits for that.
+    stores[1].insert_session(app, other).await.unwrap();
+    holder.batch_execute("COMMIT").await.unwrap();
+
+    assert_eq!(ended.await.unwrap(), [locked.handle]);
+    added.await.unwrap();
+    let left = stores[0].sessions_of_user(app, "alice", &all, NOW).await.unwrap();
+    assert_eq!(left.iter().map(|row| &row.handle).collect::<Vec<_>>(), [&login.handle]);
 }
 
 /// Of two stores, as two processes have them, one wins each race, and neither waits for the other
