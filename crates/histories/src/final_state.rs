@@ -9,8 +9,9 @@ use sessile_core::{
 };
 
 use crate::{
+    client::writes_of,
     history::{Call, History, Outcome, TokenId},
-    workload::{app, writes_of},
+    workload::app,
 };
 
 /// The sessions that are left, once nobody calls any more.

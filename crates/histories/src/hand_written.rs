@@ -1,15 +1,21 @@
 //! Tiny histories, written by hand.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
+
+use sessile_core::policy::{Policy, RotationPolicy};
 
 use crate::{
     final_state::{FinalSession, FinalState},
     history::{
         Answer, Call, History, Operation, OperationId, Outcome, RecordedEvent, TokenId, Told,
     },
-    invariants::{Check, Rules},
+    invariants::Check,
     lifetimes::Lifetimes,
+    signature::Signature,
 };
+
+pub(crate) const ON_REFRESH: RotationPolicy =
+    RotationPolicy::OnRefresh { grace: Duration::from_secs(30) };
 
 /// A history that grows call by call. Every call has the moments of a range, and is named by its
 /// number, from 0 on. Handles are short texts, and so are tokens.
@@ -17,7 +23,7 @@ use crate::{
 pub(crate) struct HandWritten {
     pub(crate) history: History,
     pub(crate) last: FinalState,
-    pub(crate) rules: Rules,
+    pub(crate) policy: Policy,
 }
 
 impl HandWritten {
@@ -69,11 +75,21 @@ impl HandWritten {
     }
 
     pub(crate) fn verified(&mut self, during: Range<u64>, handle: &str) {
-        self.call(during, Call::Verify { handle: handle.to_owned() }, Outcome::Verified);
+        self.verified_with(during, handle, &format!("{handle}0"));
+    }
+
+    pub(crate) fn verified_with(&mut self, during: Range<u64>, handle: &str, token: &str) {
+        self.call(during, verify_of(handle, token), Outcome::Verified { replaced: false });
+    }
+
+    /// Verified and given another access token, as the first use of a generation is.
+    pub(crate) fn replaced(&mut self, during: Range<u64>, handle: &str, token: &str) {
+        self.call(during, verify_of(handle, token), Outcome::Verified { replaced: true });
     }
 
     pub(crate) fn not_found(&mut self, during: Range<u64>, handle: &str) {
-        self.call(during, Call::Verify { handle: handle.to_owned() }, Outcome::SessionNotFound);
+        let call = verify_of(handle, &format!("{handle}0"));
+        self.call(during, call, Outcome::SessionNotFound);
     }
 
     pub(crate) fn revoked(&mut self, during: Range<u64>, handle: &str) {
@@ -104,19 +120,25 @@ impl HandWritten {
     }
 
     pub(crate) fn lifetimes(&self) -> Lifetimes {
-        Lifetimes::of(&self.history, &self.last, &self.rules)
+        Lifetimes::of(&self.history, &self.last, &self.policy)
     }
 
     /// What one check finds.
     pub(crate) fn found_by(&self, check: Check) -> Vec<String> {
         let lifetimes = self.lifetimes();
-        let (history, last, rules) = (&self.history, &self.last, &self.rules);
-        check(&crate::invariants::Evidence { history, last, rules, lifetimes: &lifetimes })
+        let (history, last, policy) = (&self.history, &self.last, &self.policy);
+        check(&crate::invariants::Evidence { history, last, policy, lifetimes: &lifetimes })
     }
 }
 
 pub(crate) fn refresh_of(handle: &str, token: &str) -> Call {
     Call::Refresh { handle: handle.to_owned(), token: TokenId::named(token) }
+}
+
+/// With an access token that never ends, of a key that was always there.
+pub(crate) fn verify_of(handle: &str, token: &str) -> Call {
+    let signature = Signature { key: "d-0".to_owned(), expires_at: i64::MAX };
+    Call::Verify { handle: handle.to_owned(), token: TokenId::named(token), signature }
 }
 
 pub(crate) fn owned(texts: &[&str]) -> Vec<String> {

@@ -6,8 +6,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use sessile_core::{
     event::{EventKind, RevocationReason},
+    policy::{Policy, RotationPolicy},
     rotation::TokenHash,
 };
+
+use crate::signature::Signature;
 
 /// A refresh token by its hash, as the store keeps it: 16 hexadecimal digits of it.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -69,7 +72,14 @@ pub enum Call {
     /// Presents a refresh token.
     Refresh { handle: String, token: TokenId },
     /// Verifies an access token, with [`Revocation::Immediate`](sessile_core::policy::Revocation).
-    Verify { handle: String },
+    /// `token` is the refresh token that came with it.
+    Verify { handle: String, token: TokenId, signature: Signature },
+    /// Presents an access token that names a key which nobody has made.
+    VerifyForged { key: String },
+    /// Reads the public keys, as whoever verifies access tokens elsewhere does.
+    ReadKeys,
+    /// Removes sessions that expired and keys that retired.
+    Sweep,
     /// Ends a session by its handle.
     Revoke { handle: String },
     /// Ends all sessions of a user, but one.
@@ -90,9 +100,14 @@ impl Call {
     /// The one session that it is about.
     pub fn handle(&self) -> Option<&str> {
         match self {
-            Self::LogIn { .. } | Self::RevokeAll { .. } | Self::List { .. } => None,
+            Self::LogIn { .. }
+            | Self::RevokeAll { .. }
+            | Self::List { .. }
+            | Self::VerifyForged { .. }
+            | Self::ReadKeys
+            | Self::Sweep => None,
             Self::Refresh { handle, .. }
-            | Self::Verify { handle }
+            | Self::Verify { handle, .. }
             | Self::Revoke { handle }
             | Self::ReadData { handle }
             | Self::Overwrite { handle }
@@ -112,8 +127,17 @@ pub enum Outcome {
     TooManySessions,
     /// The next refresh token was given.
     Refreshed { token: TokenId },
-    /// The access token is good, and its session is there.
-    Verified,
+    /// The access token is good, and its session is there. Where it was `replaced`, the refresh
+    /// token that came with it is current.
+    Verified { replaced: bool },
+    /// The access token is not good by itself.
+    Refused { reason: String },
+    /// The access token is of a generation that was rotated out.
+    RotatedOut,
+    /// These are the public keys, which may be cached for so many milliseconds.
+    Keys { keys: Vec<String>, max_age: u64 },
+    /// Whatever was over is removed.
+    Swept,
     /// These sessions were ended.
     Revoked { handles: Vec<String> },
     /// These are the sessions of the user.
@@ -129,6 +153,10 @@ pub enum Outcome {
     /// The refresh token was a replaced one, and the session was ended for it: as a theft, or as
     /// no more than unauthorised.
     Ended { theft: bool, kind: String },
+    /// The refresh token was a replaced one, and the session goes on.
+    TheftReported { kind: String },
+    /// The store was away, and what the call did is unknown.
+    Unavailable { error: String },
     /// Something else went wrong, and what the call did is unknown.
     Failed { error: String },
 }
@@ -160,10 +188,9 @@ pub struct Answer {
 impl Operation {
     /// What the call is known to have done, and by when. A failure says as little as no answer.
     pub fn known(&self) -> Option<(u64, &Outcome)> {
-        match &self.answer {
-            Some(Answer { outcome: Outcome::Failed { .. }, .. }) | None => None,
-            Some(Answer { at, outcome }) => Some((*at, outcome)),
-        }
+        let Answer { at, outcome } = self.answer.as_ref()?;
+        let says_little = matches!(outcome, Outcome::Unavailable { .. } | Outcome::Failed { .. });
+        (!says_little).then_some((*at, outcome))
     }
 
     /// When it was answered, or never.
@@ -197,8 +224,12 @@ impl Told {
     }
 
     /// Whether the session ended with it.
-    pub fn is_end(&self) -> bool {
-        matches!(self, Self::TheftDetected(_) | Self::Revoked(_))
+    pub fn is_end(&self, policy: &Policy) -> bool {
+        match self {
+            Self::TheftDetected(_) => policy.rotation != RotationPolicy::OnUse,
+            Self::Revoked(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether the session was ended to make room for another one.
@@ -242,6 +273,7 @@ pub(crate) enum Line {
     Invoked { id: OperationId, client: u32, at: u64, call: Call },
     Answered { id: OperationId, at: u64, outcome: Outcome },
     Event(RecordedEvent),
+    KeysRead { by: OperationId },
 }
 
 /// All operations and events of a run, of all processes.
@@ -251,6 +283,8 @@ pub struct History {
     pub operations: Vec<Operation>,
     /// The events, in the order in which they were told.
     pub events: Vec<RecordedEvent>,
+    /// The operations that had the signing keys read from the store, once for each time.
+    pub key_reads: Vec<OperationId>,
 }
 
 impl History {
@@ -285,12 +319,13 @@ impl History {
                     place.ok_or_else(missing)?.answer = Some(Answer { at, outcome });
                 }
                 Line::Event(event) => self.events.push(event),
+                Line::KeysRead { by } => self.key_reads.push(by),
             }
         }
         Ok(())
     }
 
-    /// The failures that were answered: where the store is well, there is none.
+    /// The failures that were answered, other than that the store was away: there should be none.
     pub fn failures(&self) -> impl Iterator<Item = (OperationId, &str)> {
         self.operations.iter().filter_map(|operation| match &operation.answer {
             Some(Answer { outcome: Outcome::Failed { error }, .. }) => {
@@ -318,9 +353,9 @@ impl History {
 mod tests {
     use super::*;
 
-    const INVOKED: &str = r#"{"Invoked":{"id":{"process":1,"number":0},"client":2,"at":5,"call":{"Verify":{"handle":"a"}}}}"#;
+    const INVOKED: &str = r#"{"Invoked":{"id":{"process":1,"number":0},"client":2,"at":5,"call":{"Revoke":{"handle":"a"}}}}"#;
     const ANSWERED: &str =
-        r#"{"Answered":{"id":{"process":1,"number":0},"at":9,"outcome":"Verified"}}"#;
+        r#"{"Answered":{"id":{"process":1,"number":0},"at":9,"outcome":"SessionNotFound"}}"#;
 
     fn read(record: &str) -> io::Result<History> {
         let mut history = History::default();
@@ -331,7 +366,7 @@ mod tests {
     #[test]
     fn a_record_is_read_up_to_where_its_process_died() {
         let whole = read(&format!("{INVOKED}\n{ANSWERED}\n")).unwrap();
-        assert_eq!(whole.operations[0].known(), Some((9, &Outcome::Verified)));
+        assert_eq!(whole.operations[0].known(), Some((9, &Outcome::SessionNotFound)));
         for end in [0, 20, ANSWERED.len()] {
             let torn = read(&format!("{INVOKED}\n{}", &ANSWERED[..end])).unwrap();
             assert_eq!(torn.operations.len(), 1);

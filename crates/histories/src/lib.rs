@@ -11,7 +11,8 @@
 //! under that reading: a violation is a bug, and not an accident of timing.
 //!
 //! Any [`Store`](sessile_core::store::Store) can be put under it; `tests/histories` does so with
-//! SQLite and two processes, and plants faults to show that they are found.
+//! SQLite and two processes, and with PostgreSQL and three of which some are killed while the
+//! server is stopped; and plants faults to show that they are found.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -20,7 +21,7 @@
 //! use sessile_histories::{
 //!     History, MonotonicClock, Recorder,
 //!     final_state::FinalState,
-//!     invariants::{Rules, check},
+//!     invariants::check,
 //!     wallet::Wallet,
 //!     workload::{Workload, run},
 //! };
@@ -42,7 +43,7 @@
 //! // In one of them, when all are done:
 //! let history = History::read(&[record])?;
 //! let last = FinalState::read(sessions.store(), &history).await?;
-//! assert!(check(&history, &last, &Rules::default()).is_empty());
+//! assert!(check(&history, &last, sessions.policy()).is_empty());
 //! # Ok(())
 //! # }
 //! ```
@@ -56,12 +57,15 @@ pub mod invariants;
 pub mod wallet;
 pub mod workload;
 
+mod client;
 #[cfg(test)]
 mod hand_written;
 mod lifetimes;
 mod monotonic;
 mod recorder;
+mod signature;
 
 pub use history::History;
 pub use monotonic::MonotonicClock;
 pub use recorder::Recorder;
+pub use signature::Signature;

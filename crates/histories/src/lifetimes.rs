@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sessile_core::policy::{Policy, RotationPolicy};
+
 use crate::{
     final_state::FinalState,
     history::{Call, History, NEVER, Operation, OperationId, Outcome},
-    invariants::Rules,
 };
 
 /// What is known of when a session was there.
@@ -36,8 +37,10 @@ pub(crate) struct Lifetimes(pub(crate) BTreeMap<String, Lifetime>);
 pub(crate) fn seen<'a>(operation: &'a Operation, outcome: &'a Outcome) -> Vec<&'a str> {
     match outcome {
         Outcome::Listed { handles } => handles.iter().map(String::as_str).collect(),
-        Outcome::Verified
+        Outcome::Verified { .. }
+        | Outcome::RotatedOut
         | Outcome::Refreshed { .. }
+        | Outcome::TheftReported { .. }
         | Outcome::Data { .. }
         | Outcome::Overwritten
         | Outcome::Conflict => operation.call.handle().into_iter().collect(),
@@ -55,23 +58,26 @@ pub(crate) fn ended<'a>(operation: &'a Operation, outcome: &'a Outcome) -> Vec<&
 }
 
 /// Whether the operation would end the session if it took effect.
-fn may_end(operation: &Operation, handle: &str, user: &str, rules: &Rules) -> bool {
+fn may_end(operation: &Operation, handle: &str, user: &str, policy: &Policy) -> bool {
     match &operation.call {
-        Call::Revoke { handle: other } | Call::Refresh { handle: other, .. } => other == handle,
+        Call::Revoke { handle: other } => other == handle,
+        Call::Refresh { handle: other, .. } => {
+            other == handle && policy.rotation != RotationPolicy::OnUse
+        }
         Call::RevokeAll { user: other, except } => {
             other == user && except.as_deref() != Some(handle)
         }
-        Call::LogIn { user: other } => other == user && rules.session_limit.is_some(),
+        Call::LogIn { user: other } => other == user && policy.session_limit.is_some(),
         _ => false,
     }
 }
 
 impl Lifetimes {
-    pub(crate) fn of(history: &History, last: &FinalState, rules: &Rules) -> Self {
+    pub(crate) fn of(history: &History, last: &FinalState, policy: &Policy) -> Self {
         let mut lifetimes = Self(BTreeMap::new());
         lifetimes.add_logins(history);
         lifetimes.add_sightings(history, last);
-        lifetimes.add_ends(history, last, rules);
+        lifetimes.add_ends(history, last, policy);
         lifetimes
     }
 
@@ -146,8 +152,8 @@ impl Lifetimes {
         }
     }
 
-    fn add_ends(&mut self, history: &History, last: &FinalState, rules: &Rules) {
-        for event in history.events.iter().filter(|event| event.kind.is_end()) {
+    fn add_ends(&mut self, history: &History, last: &FinalState, policy: &Policy) {
+        for event in history.events.iter().filter(|event| event.kind.is_end(policy)) {
             self.end(&event.handle, event.at, Some(event.operation));
         }
         for (operation, at, outcome) in history.known() {
@@ -193,7 +199,7 @@ impl Lifetimes {
                 None => {
                     let mut unknown = history.unknown();
                     unknown
-                        .find(|other| may_end(other, handle, &lifetime.user, rules))
+                        .find(|other| may_end(other, handle, &lifetime.user, policy))
                         .map(|other| other.invoked_at)
                 }
             };

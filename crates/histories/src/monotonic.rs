@@ -10,16 +10,21 @@ pub(crate) fn nanoseconds() -> u64 {
     seconds * 1_000_000_000 + nanoseconds
 }
 
-/// The engine's clock on the same time as the records, so that a check can tell whether a grace
-/// period may have been over.
+/// The engine's clock on the same time as the records, so that a check can tell what may have been
+/// over.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MonotonicClock;
 
 impl Clock for MonotonicClock {
     fn now(&self) -> Timestamp {
-        // The moment at which the machine started is of no matter; this only looks like a date.
-        const START: i64 = 1_700_000_000_000;
-        let milliseconds = i64::try_from(nanoseconds() / 1_000_000).unwrap_or_default();
-        Timestamp::from_millis(START + milliseconds)
+        timestamp(nanoseconds())
     }
+}
+
+/// What the engine's clock shows at that moment of the records.
+pub(crate) fn timestamp(nanoseconds: u64) -> Timestamp {
+    // The moment at which the machine started is of no matter; this only looks like a date.
+    const START: i64 = 1_700_000_000_000;
+    let milliseconds = i64::try_from(nanoseconds / 1_000_000).unwrap_or(i64::MAX - START);
+    Timestamp::from_millis(START + milliseconds)
 }

@@ -58,6 +58,13 @@ impl Recorder {
         }
     }
 
+    /// Writes down that the signing keys are read from the store, if an operation has them read.
+    pub fn keys_are_read(&self) {
+        if let Ok(by) = OPERATION.try_with(|by| *by) {
+            self.write(&Line::KeysRead { by });
+        }
+    }
+
     /// Makes a call and writes it down. `work` is told the operation's name, and gives the outcome
     /// with whatever the client wants besides. Dropped before it is there, the call has an unknown
     /// outcome.

@@ -20,8 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::TokenId;
 
-/// Sessions are chosen among so many of the newest, so that calls meet.
+/// Sessions are mostly chosen among so many of the newest, so that calls meet.
 const RECENT: usize = 12;
+
+fn newest(handles: &[String]) -> &[String] {
+    &handles[handles.len().saturating_sub(RECENT)..]
+}
 
 /// What all clients of all processes hold: their tokens, in a file that every process reads on and
 /// adds to. So two processes get the same token at once, and clients outlive a server that dies.
@@ -57,28 +61,39 @@ enum Entry {
 #[derive(Clone)]
 pub(crate) struct Held {
     pub(crate) handle: String,
-    pub(crate) access_token: String,
     refresh_tokens: Vec<HeldToken>,
 }
 
+/// A refresh token, and the newest access token that came with it.
 #[derive(Clone)]
-struct HeldToken {
-    id: TokenId,
+pub(crate) struct HeldToken {
+    pub(crate) id: TokenId,
+    pub(crate) access_token: String,
     made_from: Option<TokenId>,
     text: String,
 }
 
 impl Held {
+    fn newest_token(&self) -> Option<&HeldToken> {
+        self.refresh_tokens.iter().rfind(|token| !self.has_child(token))
+    }
+
     /// The token that nothing else was made from, as far as the clients know.
     pub(crate) fn newest(&self) -> Option<&str> {
-        let is_newest = |token: &&HeldToken| !self.has_child(token);
-        self.refresh_tokens.iter().rfind(is_newest).map(|token| token.text.as_str())
+        self.newest_token().map(|token| token.text.as_str())
+    }
+
+    /// Where to find an access token: mostly with the newest refresh token.
+    pub(crate) fn with_access_token(&self, random: &mut Rng) -> Option<&HeldToken> {
+        match random.u8(..4) {
+            0 => random.choice(&self.refresh_tokens),
+            _ => self.newest_token(),
+        }
     }
 
     /// The token that the newest was made from.
     pub(crate) fn previous(&self) -> Option<&str> {
-        let newest = self.refresh_tokens.iter().rfind(|token| !self.has_child(token))?;
-        let parent = newest.made_from.as_ref()?;
+        let parent = self.newest_token()?.made_from.as_ref()?;
         let parent = self.refresh_tokens.iter().find(|token| token.id == *parent)?;
         Some(&parent.text)
     }
@@ -131,14 +146,24 @@ impl Wallet {
         self.0.lock().unwrap().add(&Entry::Over { handle: handle.to_owned() });
     }
 
-    /// A session: mostly one that goes on, as far as is known.
+    /// A session: mostly a new one that goes on, as far as is known.
     pub(crate) fn session(&self, random: &mut Rng) -> Option<Held> {
         let mut contents = self.0.lock().unwrap();
         contents.read_on();
-        let among = if random.u8(..10) == 0 { &contents.over } else { &contents.alive };
-        let recent = among.len().saturating_sub(RECENT);
-        let handle = random.choice(&among[recent..])?;
+        let handle = match random.u8(..10) {
+            0 => random.choice(newest(&contents.over)),
+            1 => random.choice(&contents.alive),
+            _ => random.choice(newest(&contents.alive)),
+        }?;
         contents.sessions.get(handle).cloned()
+    }
+
+    /// All sessions that go on, as far as is known.
+    pub(crate) fn all_alive(&self) -> Vec<Held> {
+        let mut contents = self.0.lock().unwrap();
+        contents.read_on();
+        let alive = contents.alive.iter().filter_map(|handle| contents.sessions.get(handle));
+        alive.cloned().collect()
     }
 
     /// How many sessions go on, as far as is known.
@@ -172,15 +197,17 @@ impl Contents {
                 if !self.sessions.contains_key(&handle) {
                     self.alive.push(handle.clone());
                 }
-                let held = self.sessions.entry(handle.clone()).or_insert_with(|| Held {
-                    handle,
-                    access_token: String::new(),
-                    refresh_tokens: Vec::new(),
-                });
-                held.access_token = access_token;
+                let held = self
+                    .sessions
+                    .entry(handle.clone())
+                    .or_insert_with(|| Held { handle, refresh_tokens: Vec::new() });
                 let id = TokenId::of(&refresh_token);
-                if held.refresh_tokens.iter().all(|token| token.id != id) {
-                    held.refresh_tokens.push(HeldToken { id, made_from, text: refresh_token });
+                match held.refresh_tokens.iter_mut().find(|token| token.id == id) {
+                    Some(known) => known.access_token = access_token,
+                    None => {
+                        let text = refresh_token;
+                        held.refresh_tokens.push(HeldToken { id, access_token, made_from, text });
+                    }
                 }
             }
             Entry::Over { handle } => {

@@ -69,6 +69,11 @@ impl Connection {
         !self.client.is_closed() && !self.is_spoilt.load(Ordering::Relaxed)
     }
 
+    /// Keeps it from being used for anything else.
+    pub(crate) fn spoil(&self) {
+        self.is_spoilt.store(true, Ordering::Relaxed);
+    }
+
     /// Runs a statement and gives its rows.
     pub(crate) async fn query(
         &self,
@@ -153,7 +158,7 @@ impl Connection {
             }
             Err(failure) => {
                 if self.is_usable() && self.execute("ROLLBACK", self.timeout).await.is_err() {
-                    self.is_spoilt.store(true, Ordering::Relaxed);
+                    self.spoil();
                 }
                 Err(failure)
             }
@@ -192,7 +197,7 @@ impl Connection {
             None => Failure::TimedOut,
         };
         if failure.spoils_connection() {
-            self.is_spoilt.store(true, Ordering::Relaxed);
+            self.spoil();
         }
         Err(failure)
     }

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use sessile_core::store::StoreError;
+use sessile_core::store::{StoreError, StoreErrorKind};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
@@ -148,15 +148,15 @@ impl Manner {
     }
 }
 
-/// The runtime that serves the store where its caller has none of its own.
+/// The runtime that serves the connections, in a thread of its own unless another one was given: a
+/// store may be awaited anywhere, and outlive the runtime in which it was opened.
 #[derive(Debug)]
 pub(crate) struct OwnRuntime(Option<Runtime>);
 
 impl OwnRuntime {
-    /// The runtime that this is called in, or one that is started for the purpose.
-    pub(crate) fn find_or_start() -> Result<(Handle, Self), StoreError> {
-        if let Ok(handle) = Handle::try_current() {
-            return Ok((handle, Self(None)));
+    pub(crate) fn start_unless(given: Option<Handle>) -> Result<(Handle, Self), StoreError> {
+        if let Some(given) = given {
+            return Ok((given, Self(None)));
         }
         let started = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -166,7 +166,7 @@ impl OwnRuntime {
         match started {
             Ok(runtime) => Ok((runtime.handle().clone(), Self(Some(runtime)))),
             Err(error) => {
-                let kind = sessile_core::store::StoreErrorKind::Unavailable;
+                let kind = StoreErrorKind::Unavailable;
                 Err(StoreError::new(kind, "a thread cannot be started").with_source(error))
             }
         }

@@ -35,9 +35,8 @@ use crate::{
 
 /// A [`Store`] in PostgreSQL. A clone is the same store.
 ///
-/// Its connections are served by the Tokio runtime in which it was opened, or by a thread of its
-/// own where there is none; its methods may be awaited anywhere. What was sent goes on when the
-/// last clone is dropped.
+/// Its connections are served by a thread of its own, so its methods may be awaited anywhere; see
+/// [`PostgresOptions::runtime`] for another way.
 #[derive(Clone)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
@@ -60,7 +59,7 @@ impl PostgresStore {
     pub(crate) async fn open_with(options: PostgresOptions) -> Result<Self, StoreError> {
         let names = Arc::new(options.names().map_err(|error| unusable(&error))?);
         let target = options.target().map_err(|error| unusable(&error))?;
-        let (runtime, own_runtime) = OwnRuntime::find_or_start()?;
+        let (runtime, own_runtime) = OwnRuntime::start_unless(options.runtime)?;
         let timeouts = (options.connect_timeout, options.request_timeout);
         let connector = Arc::new(Connector::new(target, Arc::clone(&names), runtime, timeouts));
         let wanted =
@@ -69,11 +68,12 @@ impl PostgresStore {
             let connector = Arc::clone(&connector);
             async move {
                 let connection = connector.connect().await?;
-                schema::prepare(&connection, &names, wanted).await
+                let ownership = schema::prepare(&connection, &names, wanted).await?;
+                Ok((connection, ownership))
             }
         };
         let prepared = connector.runtime().spawn(preparing).await;
-        let ownership = prepared
+        let (connection, ownership) = prepared
             .unwrap_or(Err(Failure::Interrupted))
             .map_err(|failure| failure.report(Task::Write("opening the database")))?;
         let shared = Shared {
@@ -84,6 +84,7 @@ impl PostgresStore {
             lanes: Lanes::new(options.writers),
             _own_runtime: own_runtime,
         };
+        shared.writers.put(connection);
         Ok(Self { shared: Arc::new(shared) })
     }
 

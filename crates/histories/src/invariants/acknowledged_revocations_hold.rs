@@ -16,10 +16,10 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
     }
     let mut violations = Vec::new();
     for (operation, _, outcome) in evidence.history.known() {
-        let (Call::Verify { handle } | Call::Refresh { handle, .. }) = &operation.call else {
+        let (Call::Verify { handle, .. } | Call::Refresh { handle, .. }) = &operation.call else {
             continue;
         };
-        let succeeded = matches!(outcome, Outcome::Verified | Outcome::Refreshed { .. });
+        let succeeded = matches!(outcome, Outcome::Verified { .. } | Outcome::Refreshed { .. });
         if let Some((at, by)) = acknowledged.get(handle.as_str())
             && succeeded
             && *at < operation.invoked_at

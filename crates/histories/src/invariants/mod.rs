@@ -6,34 +6,21 @@
 mod acknowledged_revocations_hold;
 mod data_writes_are_not_lost;
 mod ended_sessions_stay_ended;
+mod keys_roll_over;
+mod lineage;
 mod logins_are_listed;
+mod lost_answers_are_recoverable;
 mod no_false_theft;
 mod one_live_generation;
 mod revoke_all_spares_no_earlier_login;
 mod session_limit_holds;
 mod theft_ends_once;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use sessile_core::{policy::GRACE_PERIOD, store::SessionLimit};
+use sessile_core::policy::Policy;
 
 use crate::{final_state::FinalState, history::History, lifetimes::Lifetimes};
-
-/// What was promised of the sessions of a history, under
-/// [`RotationPolicy::Idempotent`](sessile_core::policy::RotationPolicy::Idempotent).
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// The grace period.
-    pub grace: Duration,
-    /// How many sessions a user may have.
-    pub session_limit: Option<SessionLimit>,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self { grace: GRACE_PERIOD, session_limit: None }
-    }
-}
 
 /// Names what must hold.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -41,14 +28,16 @@ pub enum Invariant {
     /// Once the end of a session is acknowledged, no verification and no refresh that begins later
     /// succeeds.
     AcknowledgedRevocationsHold,
-    /// A session has one live generation of refresh tokens: every token has one child, and no token
-    /// is good once its child was used.
+    /// A session has one live generation of refresh tokens: no token is good once its child, or
+    /// another child of its parent, was used. Under `Idempotent` every token has one child, and
+    /// under `OnRefresh` the newest child alone is good.
     OneLiveGeneration,
     /// A client whose token is the newest that was delivered is never called a thief, and no
-    /// session is denied that goes on.
+    /// session is denied that goes on. Where each retry is given another child, the newest is the
+    /// one that no retry has displaced.
     NoFalseTheft,
-    /// A replaced token that comes back ends the session. Every session ends once, with one event
-    /// that names how.
+    /// A replaced token that comes back ends the session, or is reported where `OnUse` leaves the
+    /// end to whoever asked. Every session ends once, with one event that names how.
     TheftEndsOnce,
     /// Ending all sessions of a user takes one moment: no login from before it survives, and each
     /// from after it does.
@@ -63,6 +52,13 @@ pub enum Invariant {
     /// A user never has more sessions than may be, and nobody is refused or signed out without
     /// need.
     SessionLimitHolds,
+    /// Signing keys follow each other one by one. No access token is refused before its end or
+    /// accepted after it, by whatever node, or by whoever has the public keys for as long as they
+    /// may be cached. No key is good that nobody made, and whoever names such keys loads nobody.
+    KeysRollOver,
+    /// Whatever happened to a refresh that nobody was answered, whoever repeats it within the
+    /// grace period goes on.
+    LostAnswersAreRecoverable,
 }
 
 impl fmt::Display for Invariant {
@@ -90,13 +86,13 @@ impl fmt::Display for Violation {
 pub(crate) struct Evidence<'a> {
     pub(crate) history: &'a History,
     pub(crate) last: &'a FinalState,
-    pub(crate) rules: &'a Rules,
+    pub(crate) policy: &'a Policy,
     pub(crate) lifetimes: &'a Lifetimes,
 }
 
 pub(crate) type Check = fn(&Evidence<'_>) -> Vec<String>;
 
-const CHECKS: [(Invariant, Check); 9] = [
+const CHECKS: [(Invariant, Check); 11] = [
     (Invariant::AcknowledgedRevocationsHold, acknowledged_revocations_hold::check),
     (Invariant::OneLiveGeneration, one_live_generation::check),
     (Invariant::NoFalseTheft, no_false_theft::check),
@@ -106,12 +102,14 @@ const CHECKS: [(Invariant, Check); 9] = [
     (Invariant::EndedSessionsStayEnded, ended_sessions_stay_ended::check),
     (Invariant::DataWritesAreNotLost, data_writes_are_not_lost::check),
     (Invariant::SessionLimitHolds, session_limit_holds::check),
+    (Invariant::KeysRollOver, keys_roll_over::check),
+    (Invariant::LostAnswersAreRecoverable, lost_answers_are_recoverable::check),
 ];
 
-/// All violations of all invariants.
-pub fn check(history: &History, last: &FinalState, rules: &Rules) -> Vec<Violation> {
-    let lifetimes = Lifetimes::of(history, last, rules);
-    let evidence = Evidence { history, last, rules, lifetimes: &lifetimes };
+/// All violations of what `policy` promises of its sessions.
+pub fn check(history: &History, last: &FinalState, policy: &Policy) -> Vec<Violation> {
+    let lifetimes = Lifetimes::of(history, last, policy);
+    let evidence = Evidence { history, last, policy, lifetimes: &lifetimes };
     let found = CHECKS.iter().flat_map(|(invariant, check)| {
         let violation = |explanation| Violation { invariant: *invariant, explanation };
         check(&evidence).into_iter().map(violation)

@@ -1,73 +1,121 @@
-use super::{Evidence, one_live_generation::Lineage};
-use crate::history::{Call, NEVER, Operation, Outcome, TokenId};
+use std::time::Duration;
+
+use sessile_core::policy::RotationPolicy;
+
+use super::{
+    Evidence,
+    lineage::{Lineage, refreshes},
+};
+use crate::{
+    history::{Call, Operation, Outcome, TokenId},
+    monotonic::timestamp,
+};
 
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
     let lineages = Lineage::of_all(evidence);
     let mut violations = Vec::new();
     for (operation, at, outcome) in evidence.history.known() {
-        match (&operation.call, outcome) {
-            (Call::Refresh { handle, token }, Outcome::Ended { kind, .. }) => {
-                let is_justified = match kind.as_str() {
-                    "stale_refresh_token" => lineages.get(handle.as_str()).is_some_and(|lineage| {
-                        let mut children = lineage.children.get(token).into_iter().flatten();
-                        children.any(|child| was_presented(evidence, handle, child, at))
-                    }),
-                    "late_retry" => may_be_late(evidence, operation, token, at),
-                    // No child is displaced where every retry is given the same one.
-                    _ => false,
-                };
-                if !is_justified {
-                    violations.push(format!(
-                        "{} was answered {kind} for {token} in the session {handle}, and nobody \
-                         had used a token that was made from it",
-                        operation.id,
-                    ));
-                }
+        let (handle, token) = match &operation.call {
+            Call::Refresh { handle, token } | Call::Verify { handle, token, .. } => {
+                (handle.as_str(), Some(token))
             }
-            (call, Outcome::SessionNotFound) => {
-                if let Some(handle) = call.handle()
-                    && let Some(lifetime) = evidence.lifetimes.0.get(handle)
-                    && lifetime.created_before < operation.invoked_at
-                    && at < lifetime.alive_until
-                {
-                    violations.push(format!(
-                        "{} did not find the session {handle}, which went on",
-                        operation.id,
-                    ));
-                }
+            call => match call.handle() {
+                Some(handle) => (handle, None),
+                None => continue,
+            },
+        };
+        if *outcome == Outcome::SessionNotFound {
+            if goes_on(evidence, operation, handle, at) {
+                violations.push(format!(
+                    "{} did not find the session {handle}, which went on",
+                    operation.id,
+                ));
             }
-            _ => {}
+        } else if let (Some(token), Some(lineage)) = (token, lineages.get(handle))
+            && !is_justified(evidence, lineage, operation, token, at, outcome)
+        {
+            violations.push(format!(
+                "{} was answered {outcome:?} for {token} in the session {handle}, and nobody had \
+                 used a token in its place",
+                operation.id,
+            ));
         }
     }
     violations
 }
 
-/// Whether a refresh with the token began before a moment.
-fn was_presented(evidence: &Evidence<'_>, handle: &str, token: &TokenId, before: u64) -> bool {
-    evidence.history.operations.iter().take_while(|other| other.invoked_at < before).any(|other| {
-        matches!(&other.call, Call::Refresh { handle: of, token: presented }
-            if of == handle && presented == token)
+/// Whether the session was there before a call and after it.
+pub(super) fn goes_on(
+    evidence: &Evidence<'_>,
+    operation: &Operation,
+    handle: &str,
+    at: u64,
+) -> bool {
+    evidence.lifetimes.0.get(handle).is_some_and(|lifetime| {
+        lifetime.created_before < operation.invoked_at && at < lifetime.alive_until
     })
 }
 
+/// Whether what was answered for a token may be right; anything that says nothing against it is.
+pub(super) fn is_justified(
+    evidence: &Evidence<'_>,
+    lineage: &Lineage<'_>,
+    operation: &Operation,
+    token: &TokenId,
+    at: u64,
+    outcome: &Outcome,
+) -> bool {
+    let is_displaced = || may_be_displaced(evidence, lineage, token, at);
+    match outcome {
+        Outcome::Ended { kind, .. } | Outcome::TheftReported { kind } => match kind.as_str() {
+            "stale_refresh_token" => lineage.may_be_superseded(token, at),
+            "late_retry" => may_be_late(evidence, operation, token, at),
+            "orphaned_branch" => is_displaced(),
+            _ => false,
+        },
+        Outcome::RotatedOut => lineage.may_be_superseded(token, at) || is_displaced(),
+        _ => true,
+    }
+}
+
+/// Whether another refresh with the token's parent may have been given another child. No child is
+/// displaced where every retry is given the same one.
+fn may_be_displaced(
+    evidence: &Evidence<'_>,
+    lineage: &Lineage<'_>,
+    token: &TokenId,
+    at: u64,
+) -> bool {
+    let rotates_anew = matches!(evidence.policy.rotation, RotationPolicy::OnRefresh { .. });
+    let parents = lineage.parents(token);
+    let gave_it = |other: &Operation| matches!(other.known(), Some((_, Outcome::Refreshed { token: child })) if child == token);
+    let mut siblings = refreshes(evidence, at, |other| parents.contains(&other));
+    rotates_anew && siblings.any(|other| !gave_it(other))
+}
+
 /// Whether the grace period of the token may have been over: another refresh with it had begun
-/// longer ago. The engine's clock shows whole milliseconds.
-fn may_be_late(evidence: &Evidence<'_>, late: &Operation, token: &TokenId, at: u64) -> bool {
-    let grace = u64::try_from(evidence.rules.grace.as_millis()).unwrap_or(NEVER);
-    evidence.history.operations.iter().any(|other| {
-        let same = matches!(&other.call, Call::Refresh { token: presented, .. }
-            if presented == token);
-        let rotated_at = other.invoked_at / 1_000_000;
-        same && other.id != late.id && at / 1_000_000 > rotated_at.saturating_add(grace)
+/// longer ago.
+pub(super) fn may_be_late(
+    evidence: &Evidence<'_>,
+    late: &Operation,
+    token: &TokenId,
+    at: u64,
+) -> bool {
+    let grace = match evidence.policy.rotation {
+        RotationPolicy::Idempotent { grace } | RotationPolicy::OnRefresh { grace } => grace,
+        _ => Duration::MAX,
+    };
+    let mut others = refreshes(evidence, at, |other| other == token);
+    others.any(|other| {
+        let over = timestamp(other.invoked_at).plus(grace) < timestamp(at);
+        other.id != late.id && over
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::hand_written::{HandWritten, refresh_of};
+    use crate::hand_written::{HandWritten, ON_REFRESH, refresh_of, verify_of};
 
     const STALE: &str = "stale_refresh_token";
     const LATE: &str = "late_retry";
@@ -100,7 +148,7 @@ mod tests {
     #[test]
     fn a_retry_is_late_after_the_grace_period_alone() {
         let mut history = begun();
-        history.rules.grace = Duration::from_millis(3);
+        history.policy.rotation = RotationPolicy::Idempotent { grace: Duration::from_millis(3) };
         history.theft(2_000_000..4_000_000, "a", "a0", LATE);
         assert!(history.found_by(check).is_empty());
         history.theft(2_000_000..3_999_999, "a", "a0", LATE);
@@ -108,9 +156,37 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_an_orphan() {
+    fn nobody_is_an_orphan_whose_parent_has_no_other_child() {
+        for rotation in [RotationPolicy::default(), ON_REFRESH] {
+            let mut history = begun();
+            history.policy.rotation = rotation;
+            history.theft(50..60, "a", "a1", "orphaned_branch");
+            assert_eq!(history.found_by(check).len(), 1);
+            history.unanswered(40, refresh_of("a", "a0"));
+            assert_eq!(history.found_by(check).len(), usize::from(rotation != ON_REFRESH));
+        }
+    }
+
+    #[test]
+    fn an_access_token_is_rotated_out_once_its_generation_was_replaced() {
         let mut history = begun();
-        history.theft(50..60, "a", "a0", "orphaned_branch");
+        history.policy.rotation = ON_REFRESH;
+        history.call(31..40, verify_of("a", "a0"), Outcome::RotatedOut);
+        assert_eq!(history.found_by(check).len(), 1, "it belongs to the token before the current");
+        history.unanswered(41, refresh_of("a", "a1"));
+        history.call(50..60, verify_of("a", "a0"), Outcome::RotatedOut);
+        assert_eq!(history.found_by(check).len(), 1);
+    }
+
+    #[test]
+    fn under_on_use_a_verification_takes_the_place_of_the_token_before() {
+        let mut history = begun();
+        history.policy.rotation = RotationPolicy::OnUse;
+        let reported = || Outcome::TheftReported { kind: STALE.to_owned() };
+        history.refresh(31..40, "a", "a0", reported());
+        assert_eq!(history.found_by(check).len(), 1);
+        history.unanswered(41, verify_of("a", "a1"));
+        history.refresh(50..60, "a", "a0", reported());
         assert_eq!(history.found_by(check).len(), 1);
     }
 

@@ -1,62 +1,20 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::Evidence;
+use sessile_core::policy::RotationPolicy;
+
+use super::{Evidence, lineage::Lineage};
 use crate::{
     final_state::FinalSession,
     history::{Call, OperationId, Outcome, TokenId},
 };
 
-/// The tokens of a session, as the answers show them.
-#[derive(Default)]
-pub(super) struct Lineage<'a> {
-    /// The children of each token.
-    pub(super) children: BTreeMap<&'a TokenId, BTreeSet<&'a TokenId>>,
-    /// When a refresh with the token first was known to have rotated it, and which it was.
-    pub(super) rotated: BTreeMap<&'a TokenId, (u64, OperationId)>,
-    /// All tokens that were given to somebody.
-    given: BTreeSet<&'a TokenId>,
-}
-
-impl<'a> Lineage<'a> {
-    /// Of all sessions.
-    pub(super) fn of_all(evidence: &Evidence<'a>) -> BTreeMap<&'a str, Self> {
-        let mut lineages = BTreeMap::<_, Self>::new();
-        for (operation, at, outcome) in evidence.history.known() {
-            match (&operation.call, outcome) {
-                (_, Outcome::LoggedIn { handle, token }) => {
-                    lineages.entry(handle.as_str()).or_default().given.insert(token);
-                }
-                (Call::Refresh { handle, token }, Outcome::Refreshed { token: child }) => {
-                    let lineage = lineages.entry(handle.as_str()).or_default();
-                    lineage.given.insert(child);
-                    lineage.children.entry(token).or_default().insert(child);
-                    let first = lineage.rotated.entry(token).or_insert((at, operation.id));
-                    *first = (*first).min((at, operation.id));
-                }
-                _ => {}
-            }
-        }
-        lineages
-    }
-
-    fn parents(&self, child: &TokenId) -> Vec<&'a TokenId> {
-        let parents = self.children.iter().filter(|(_, children)| children.contains(child));
-        parents.map(|(parent, _)| *parent).collect()
-    }
-
-    /// When a child of the token was known to be used, and by which operation.
-    pub(super) fn superseded(&self, token: &TokenId) -> Option<(u64, OperationId)> {
-        let children = self.children.get(token)?;
-        children.iter().filter_map(|child| self.rotated.get(child).copied()).min()
-    }
-}
-
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
     let mut violations = Vec::new();
     let lineages = Lineage::of_all(evidence);
+    let one_child = matches!(evidence.policy.rotation, RotationPolicy::Idempotent { .. });
     for (handle, lineage) in &lineages {
         for (token, children) in &lineage.children {
-            if children.len() > 1 {
+            if one_child && children.len() > 1 {
                 violations.push(format!(
                     "the token {token} of the session {handle} was exchanged for {} tokens",
                     children.len(),
@@ -74,20 +32,67 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
             violations.extend(not_reachable(evidence, handle, lineage, session));
         }
     }
+    let displaced = displaced(evidence);
     for (operation, _, outcome) in evidence.history.known() {
-        if let (Call::Refresh { handle, token }, Outcome::Refreshed { .. }) =
-            (&operation.call, outcome)
-            && let Some((at, by)) =
-                lineages.get(handle.as_str()).and_then(|of| of.superseded(token))
+        let (handle, token) = match (&operation.call, outcome) {
+            (Call::Refresh { handle, token }, Outcome::Refreshed { .. }) => (handle, token),
+            // Elsewhere an access token outlives its generation.
+            (Call::Verify { handle, token, .. }, Outcome::Verified { .. })
+                if matches!(evidence.policy.rotation, RotationPolicy::OnRefresh { .. }) =>
+            {
+                (handle, token)
+            }
+            _ => continue,
+        };
+        let superseded = lineages.get(handle.as_str()).and_then(|of| of.superseded(token));
+        let is_refresh = matches!(operation.call, Call::Refresh { .. });
+        if let Some((at, by)) = superseded
             && at < operation.invoked_at
         {
             violations.push(format!(
-                "{} refreshed the session {handle} with {token}, whose child {by} had used",
+                "{} was answered {outcome:?} in the session {handle} for {token}, in whose place \
+                 {by} had used another",
+                operation.id,
+            ));
+        } else if let Some((at, by)) = displaced.get(token)
+            && (is_refresh || *at < operation.invoked_at)
+        {
+            violations.push(format!(
+                "{} was answered {outcome:?} in the session {handle} for {token}, which {by} had \
+                 displaced",
                 operation.id,
             ));
         }
     }
     violations
+}
+
+/// Where the newest child alone is good: the children that a later refresh with their parent has
+/// displaced, when that was known, and which refresh it was. No refresh with such a child can have
+/// succeeded at any time: before the later one, it would have made that impossible.
+fn displaced<'a>(evidence: &Evidence<'a>) -> BTreeMap<&'a TokenId, (u64, OperationId)> {
+    let mut displaced = BTreeMap::new();
+    if !matches!(evidence.policy.rotation, RotationPolicy::OnRefresh { .. }) {
+        return displaced;
+    }
+    let mut by_parent = BTreeMap::<&TokenId, Vec<(u64, u64, OperationId, &TokenId)>>::new();
+    for (operation, at, outcome) in evidence.history.known() {
+        if let (Call::Refresh { token, .. }, Outcome::Refreshed { token: child }) =
+            (&operation.call, outcome)
+        {
+            let exchange = (operation.invoked_at, at, operation.id, child);
+            by_parent.entry(token).or_default().push(exchange);
+        }
+    }
+    for exchanges in by_parent.values() {
+        for (_, given_at, _, child) in exchanges {
+            let later = exchanges.iter().filter(|(invoked, ..)| given_at < invoked);
+            if let Some(first) = later.map(|(_, at, by, _)| (*at, *by)).min() {
+                displaced.insert(*child, first);
+            }
+        }
+    }
+    displaced
 }
 
 /// The row of a session that is left must go on from the newest token that was given.
@@ -98,7 +103,8 @@ fn not_reachable(
     session: &FinalSession,
 ) -> Option<String> {
     let FinalSession { current, previous, .. } = session;
-    let has_child = |token| lineage.children.contains_key(token);
+    let rotates = evidence.policy.rotation != RotationPolicy::OnUse;
+    let has_child = |token| rotates && lineage.children.contains_key(token);
     let may_have_rotated = |wanted: &TokenId| {
         evidence.history.unknown().any(|operation| {
             matches!(&operation.call, Call::Refresh { handle: other, token }
@@ -106,7 +112,7 @@ fn not_reachable(
         })
     };
     let fault = if lineage.given.contains(current) {
-        if has_child(current) {
+        if has_child(current) || lineage.superseded(current).is_some() {
             format!("the current token {current} was exchanged before")
         } else if !lineage.parents(current).iter().all(|parent| previous.as_ref() == Some(*parent))
         {
@@ -115,9 +121,17 @@ fn not_reachable(
             return None;
         }
     } else {
-        // Its answer was lost.
+        // Its answer was lost. Where each retry is given another child, others may have come.
+        let displaces = matches!(evidence.policy.rotation, RotationPolicy::OnRefresh { .. });
         match previous {
-            Some(previous) if !has_child(previous) && may_have_rotated(previous) => return None,
+            Some(previous)
+                if rotates
+                    && (displaces || !has_child(previous))
+                    && lineage.superseded(previous).is_none()
+                    && may_have_rotated(previous) =>
+            {
+                return None;
+            }
             _ => format!("nobody was given the current token {current}"),
         }
     };
@@ -127,12 +141,18 @@ fn not_reachable(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hand_written::{HandWritten, refresh_of};
+    use crate::hand_written::{HandWritten, ON_REFRESH, refresh_of};
 
     fn begun() -> HandWritten {
         let mut history = HandWritten::default();
         history.log_in(0..10, "alice", "a");
         history.refreshed(20..30, "a", "a0", "a1");
+        history
+    }
+
+    fn begun_under(rotation: RotationPolicy) -> HandWritten {
+        let mut history = begun();
+        history.policy.rotation = rotation;
         history
     }
 
@@ -162,12 +182,14 @@ mod tests {
 
     #[test]
     fn a_token_is_not_good_once_its_child_was_used() {
-        let mut history = begun();
-        history.refreshed(40..50, "a", "a1", "a2");
-        history.refreshed(45..60, "a", "a0", "a1");
-        assert!(history.found_by(check).is_empty());
-        history.refreshed(51..60, "a", "a0", "a1");
-        assert_eq!(history.found_by(check).len(), 1);
+        for rotation in [RotationPolicy::default(), RotationPolicy::OnUse] {
+            let mut history = begun_under(rotation);
+            history.refreshed(40..50, "a", "a1", "a2");
+            history.refreshed(45..60, "a", "a0", "a1");
+            assert!(history.found_by(check).is_empty());
+            history.refreshed(51..60, "a", "a0", "a1");
+            assert_eq!(history.found_by(check).len(), 1);
+        }
     }
 
     #[test]
@@ -181,5 +203,56 @@ mod tests {
         assert_eq!(history.found_by(check).len(), 1);
         history.unanswered(40, refresh_of("a", "a1"));
         assert!(history.found_by(check).is_empty());
+    }
+
+    #[test]
+    fn a_later_child_displaces_an_earlier_one() {
+        let mut history = begun_under(ON_REFRESH);
+        history.refreshed(25..50, "a", "a0", "b1");
+        history.refreshed(51..60, "a", "a1", "a2");
+        assert!(history.found_by(check).is_empty(), "which of the two was later is not known");
+        history.refreshed(31..45, "a", "a0", "c1");
+        assert_eq!(history.found_by(check).len(), 1);
+    }
+
+    #[test]
+    fn an_access_token_goes_with_its_generation() {
+        let mut history = begun_under(ON_REFRESH);
+        history.refreshed(31..40, "a", "a0", "b1");
+        history.verified_with(39..60, "a", "a1");
+        history.verified_with(41..60, "a", "a0");
+        history.verified_with(41..60, "a", "b1");
+        assert!(history.found_by(check).is_empty());
+        history.verified_with(41..60, "a", "a1");
+        assert_eq!(history.found_by(check).len(), 1);
+        history.refreshed(70..80, "a", "b1", "b2");
+        history.verified_with(81..90, "a", "a0");
+        assert_eq!(history.found_by(check).len(), 2);
+    }
+
+    #[test]
+    fn a_lost_child_may_have_displaced_another() {
+        let mut history = begun_under(ON_REFRESH);
+        left(&mut history, "lost", "a0");
+        assert_eq!(history.found_by(check).len(), 1);
+        history.unanswered(40, refresh_of("a", "a0"));
+        assert!(history.found_by(check).is_empty());
+    }
+
+    #[test]
+    fn what_was_handed_out_is_current_once_it_is_used() {
+        let mut history = begun_under(RotationPolicy::OnUse);
+        history.refreshed(31..40, "a", "a0", "b1");
+        left(&mut history, "a0", "none");
+        assert!(history.found_by(check).is_empty());
+        history.replaced(50..60, "a", "b1");
+        assert_eq!(history.found_by(check).len(), 1, "the first token is current");
+        left(&mut history, "b1", "a0");
+        assert!(history.found_by(check).is_empty());
+        history.refreshed(55..70, "a", "a1", "a2");
+        assert_eq!(history.found_by(check).len(), 1, "both children cannot be current");
+        history.refreshed(61..70, "a", "a0", "c1");
+        history.refreshed(61..70, "a", "a1", "a2");
+        assert_eq!(history.found_by(check).len(), 3);
     }
 }

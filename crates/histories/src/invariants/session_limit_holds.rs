@@ -10,7 +10,7 @@ use crate::{
 const MILLISECOND: u64 = 1_000_000;
 
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<String> {
-    let Some(limit) = evidence.rules.session_limit else { return Vec::new() };
+    let Some(limit) = evidence.policy.session_limit else { return Vec::new() };
     let maximum = limit.maximum.get();
     let mut violations = too_many(evidence, maximum);
     for (operation, at, outcome) in evidence.history.known() {
@@ -118,7 +118,7 @@ mod tests {
     fn limited(when_full: WhenFull) -> HandWritten {
         let maximum = NonZeroUsize::new(2).unwrap();
         let mut history = HandWritten::default();
-        history.rules.session_limit = Some(SessionLimit { maximum, when_full });
+        history.policy.session_limit = Some(SessionLimit { maximum, when_full });
         history.last.listed.insert("alice".to_owned(), Vec::new());
         history.log_in(0..10, "alice", "a");
         history.log_in(5..15, "alice", "b");

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::{Evidence, one_live_generation::Lineage};
+use sessile_core::policy::RotationPolicy;
+
+use super::{Evidence, lineage::Lineage};
 use crate::{
     history::{Call, Operation, OperationId, Outcome, Told},
     lifetimes::{ended, seen},
@@ -27,7 +29,8 @@ fn ended_twice(evidence: &Evidence<'_>) -> Vec<String> {
         }
     }
     let mut told = BTreeMap::<&str, Vec<OperationId>>::new();
-    for event in evidence.history.events.iter().filter(|event| event.kind.is_end()) {
+    let ends = evidence.history.events.iter().filter(|event| event.kind.is_end(evidence.policy));
+    for event in ends {
         told.entry(&event.handle).or_default().push(event.operation);
     }
     let several = claims.into_iter().chain(told).filter(|(_, operations)| operations.len() > 1);
@@ -81,6 +84,9 @@ fn events_of<'a>(operation: &'a Operation, outcome: &'a Outcome) -> Vec<(&'a str
             let kind = if *theft { Told::TheftDetected(kind.clone()) } else { revoked(kind) };
             handle.into_iter().map(|handle| (handle, kind.clone())).collect()
         }
+        Outcome::TheftReported { kind } => {
+            handle.into_iter().map(|handle| (handle, Told::TheftDetected(kind.clone()))).collect()
+        }
         Outcome::Revoked { handles } => {
             let reason = match &operation.call {
                 Call::RevokeAll { except: None, .. } => "all_of_user",
@@ -93,7 +99,8 @@ fn events_of<'a>(operation: &'a Operation, outcome: &'a Outcome) -> Vec<(&'a str
     }
 }
 
-/// A token whose child was certainly used before ends the session, if it is not gone already.
+/// A token that was certainly replaced before ends the session, if it is not gone already; or it
+/// is reported, where that is left to whoever asked.
 fn replays_without_end(evidence: &Evidence<'_>) -> Vec<String> {
     let lineages = Lineage::of_all(evidence);
     let mut violations = Vec::new();
@@ -101,6 +108,12 @@ fn replays_without_end(evidence: &Evidence<'_>) -> Vec<String> {
         let Call::Refresh { handle, token } = &operation.call else { continue };
         let superseded = lineages.get(handle.as_str()).and_then(|of| of.superseded(token));
         if superseded.is_none_or(|(used_at, _)| operation.invoked_at < used_at) {
+            continue;
+        }
+        if evidence.policy.rotation == RotationPolicy::OnUse {
+            if !matches!(outcome, Outcome::TheftReported { .. } | Outcome::SessionNotFound) {
+                violations.push(format!("{} replayed {token}, and it was not told", operation.id));
+            }
             continue;
         }
         let ends = matches!(outcome, Outcome::Ended { .. } | Outcome::SessionNotFound);
@@ -182,6 +195,22 @@ mod tests {
         let mut history = begun();
         replayed(&mut history);
         history.verified(80..90, "a");
+        assert_eq!(history.found_by(check).len(), 1);
+    }
+
+    #[test]
+    fn it_is_reported_each_time_where_the_end_is_left_to_whoever_asked() {
+        let mut history = begun();
+        history.policy.rotation = RotationPolicy::OnUse;
+        for during in [60..70, 61..71] {
+            let outcome = Outcome::TheftReported { kind: STALE.to_owned() };
+            history.refresh(during, "a", "a0", outcome);
+            history.told(65, "a", Told::TheftDetected(STALE.to_owned()));
+        }
+        history.left("alice", "a", "a1");
+        assert_eq!(history.found_by(check), [""; 0]);
+        history.refreshed(80..90, "a", "a0", "b1");
+        history.told(85, "a", Told::Refreshed);
         assert_eq!(history.found_by(check).len(), 1);
     }
 

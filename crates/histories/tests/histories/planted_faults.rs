@@ -5,7 +5,8 @@ use sessile_histories::invariants::{Invariant, Violation};
 
 use crate::{
     faults::Fault,
-    run::{self, Run, Settings, assert_nothing_found},
+    run::{self, Run, assert_nothing_found},
+    settings::{Rotation, Settings},
 };
 
 /// Several clients in one thread, which takes turns wherever a call yields.
@@ -26,7 +27,9 @@ async fn assert_found(fault: Fault, limit: Option<(usize, bool)>, invariant: Inv
 #[tokio::test]
 async fn nothing_is_found_without_a_fault() {
     for (seed, limit) in [(11, None), (12, Some((3, false))), (13, Some((3, true)))] {
-        found_with(Settings { limit, ..Settings::of_seed(seed) }).await;
+        for rotation in [Rotation::Idempotent, Rotation::OnRefresh, Rotation::OnUse] {
+            found_with(Settings { limit, rotation, ..Settings::of_seed(seed) }).await;
+        }
     }
 }
 

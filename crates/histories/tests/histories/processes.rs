@@ -10,7 +10,8 @@ use sessile_histories::{
 
 use crate::{
     faults::Fault,
-    run::{Run, Settings, assert_found, assert_happened, assert_nothing_found},
+    run::{Run, assert_found, assert_happened, assert_nothing_found},
+    settings::Settings,
 };
 
 fn run_two_processes(run: &Run) -> (History, Vec<Violation>) {

@@ -3,85 +3,45 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
-    io::{BufRead, BufReader},
-    num::NonZeroUsize,
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use sessile_core::{
-    Sessions, SessionsBuilder,
-    policy::{LateRetry, Policy, RotationPolicy},
-    store::{SessionLimit, Store, WhenFull},
+    Error, GeneralError, Sessions,
+    store::{Store, StoreError, StoreErrorKind},
 };
 use sessile_histories::{
     History, MonotonicClock, Recorder,
     final_state::FinalState,
-    invariants::{Invariant, Rules, Violation, check},
+    invariants::{Invariant, Violation, check},
     wallet::Wallet,
-    workload::{Workload, run},
+    workload::{refresh_all, run, run_until},
 };
+use sessile_postgres::PostgresOptions;
 use sessile_sqlite::SqliteStore;
 use tempfile::TempDir;
+use tokio::{
+    runtime::{self, Runtime},
+    time::sleep,
+};
 
-use crate::faults::{Fault, FaultyStore, HALTED};
+use crate::{
+    faults::Fault,
+    faulty_store::{FaultyStore, HALTED},
+    settings::Settings,
+};
 
 /// Where a process that this one starts finds its [`Part`].
 const PART: &str = "SESSILE_HISTORY_PART";
-
-/// How the sessions of a run live.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(crate) struct Settings {
-    pub(crate) seed: u64,
-    pub(crate) steps: u32,
-    pub(crate) grace: Duration,
-    pub(crate) late_retry_is_theft: bool,
-    /// How many sessions a user may have, and whether one more is refused.
-    pub(crate) limit: Option<(usize, bool)>,
-    pub(crate) fault: Fault,
-}
-
-impl Settings {
-    /// The variable `SESSILE_HISTORIES_SEED` adds to the seed, for other histories than the last.
-    pub(crate) fn of_seed(seed: u64) -> Self {
-        let more = env::var("SESSILE_HISTORIES_SEED").map_or(0, |more| more.parse().unwrap());
-        let seed = seed + more;
-        let grace = Duration::from_secs(30);
-        let late_retry_is_theft = false;
-        Self { seed, steps: 250, grace, late_retry_is_theft, limit: None, fault: Fault::None }
-    }
-
-    fn rules(&self) -> Rules {
-        let session_limit = self.limit.map(|(maximum, refuse)| SessionLimit {
-            maximum: NonZeroUsize::new(maximum).unwrap(),
-            when_full: if refuse { WhenFull::Refuse } else { WhenFull::EndOldest },
-        });
-        Rules { grace: self.grace, session_limit }
-    }
-
-    fn policy(&self) -> Policy {
-        let Rules { grace, session_limit } = self.rules();
-        let late_retry = match self.late_retry_is_theft {
-            true => LateRetry::TokenTheft,
-            false => LateRetry::Unauthorised,
-        };
-        let rotation = RotationPolicy::Idempotent { grace };
-        Policy { rotation, late_retry, session_limit, ..Policy::default() }
-    }
-
-    fn workload(&self, process: u32) -> Workload {
-        let seed = self.seed * 1000 + u64::from(process);
-        let workload = Workload { seed, steps: self.steps, ..Workload::default() };
-        match self.limit {
-            // Clients who keep logging in would be refused most of the time.
-            Some((maximum, _)) => Workload { sessions: 2 * maximum, ..workload },
-            None => workload,
-        }
-    }
-}
 
 /// What one process of a run does.
 #[derive(Debug, Deserialize, Serialize)]
@@ -89,62 +49,122 @@ struct Part {
     folder: PathBuf,
     process: u32,
     settings: Settings,
-    /// The rotation in the midst of which it halts, if it does.
-    halts_at: Option<u32>,
+    database: Database,
+    behaviour: Behaviour,
+}
+
+/// Where all processes of a run have their sessions.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+enum Database {
+    /// In a file of the run's folder.
+    Sqlite,
+    /// Where this URL leads.
+    Postgres(String),
+}
+
+/// How a process of a run ends.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+enum Behaviour {
+    /// When all clients have done their steps.
+    WhenDone,
+    /// In the midst of the rotation of that number, where it halts until it is killed.
+    HaltingAt(u32),
+    /// When its input ends. Until then it says on its output how it gets on.
+    WhenTold,
 }
 
 pub(crate) struct Run {
     folder: TempDir,
-    settings: Settings,
+    pub(crate) settings: Settings,
+    database: Database,
 }
 
 impl Run {
+    /// A run on SQLite.
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), settings }
+        Self { folder: tempfile::tempdir().unwrap(), settings, database: Database::Sqlite }
     }
 
-    /// Starts a process with a store of its own on the file of all.
+    /// A run on PostgreSQL.
+    pub(crate) fn on(url: String, settings: Settings) -> Self {
+        Self { database: Database::Postgres(url), ..Self::new(settings) }
+    }
+
+    /// Starts a process with a store of its own on the database of all.
     pub(crate) fn start(&self, process: u32) -> Child {
-        self.start_part(process, None)
+        self.start_part(process, Behaviour::WhenDone)
+    }
+
+    /// Starts a process that goes on until its input ends.
+    pub(crate) fn start_until_told(&self, process: u32) -> Child {
+        self.start_part(process, Behaviour::WhenTold)
     }
 
     /// Starts a process and kills it while one rotation is made and not answered yet, and others
     /// are under way.
     pub(crate) fn start_and_kill(&self, process: u32) {
-        let rotation = 100 + u32::try_from(self.settings.seed * 37 % 100).unwrap();
-        let mut child = self.start_part(process, Some(rotation));
+        let rotation = 20 + u32::try_from(self.settings.seed * 37 % 100).unwrap();
+        let mut child = self.start_part(process, Behaviour::HaltingAt(rotation));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains(HALTED)), "the process ended early");
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success());
     }
 
-    fn start_part(&self, process: u32, halts_at: Option<u32>) -> Child {
-        let folder = self.folder.path().to_owned();
-        let part = Part { folder, process, settings: self.settings, halts_at };
+    fn start_part(&self, process: u32, behaviour: Behaviour) -> Child {
+        let (folder, database) = (self.folder.path().to_owned(), self.database.clone());
+        let part = Part { folder, process, settings: self.settings, database, behaviour };
+        let is_told = behaviour == Behaviour::WhenTold;
+        let speaks = behaviour != Behaviour::WhenDone;
         Command::new(env::current_exe().unwrap())
             .args(["--exact", "a_process_of_a_run", "--ignored", "--nocapture"])
             .env(PART, serde_json::to_string(&part).unwrap())
-            .stdout(if halts_at.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if is_told { Stdio::piped() } else { Stdio::null() })
+            .stdout(if speaks { Stdio::piped() } else { Stdio::null() })
             .spawn()
             .unwrap()
     }
 
     /// Has all clients act in this process, on that store.
     pub(crate) async fn act_here(&self, store: impl Store) -> (History, Vec<Violation>) {
-        let (path, store) = (self.folder.path(), FaultyStore::new(store, self.settings.fault));
+        let path = self.folder.path();
         let recorder = Recorder::create(&record_of(path, 0), 0).unwrap();
         let wallet = Arc::new(Wallet::open(&path.join("wallet")).unwrap());
-        let sessions = engine(store, &self.settings, &recorder).await;
+        let store = FaultyStore::new(store, self.settings.fault, &recorder);
+        let sessions = engine(store, &self.settings, &recorder).await.unwrap();
         run(&sessions, &recorder, &wallet, self.settings.workload(0)).await;
         self.checked(sessions.store(), 1).await
     }
 
-    /// What the processes have recorded on the store in the file, and what is found in it.
+    /// Refreshes, as another process, what the clients still hold.
+    pub(crate) fn refresh_all(&self, process: u32) {
+        let path = self.folder.path();
+        let recorder = Recorder::create(&record_of(path, process), process).unwrap();
+        let wallet = Arc::new(Wallet::open(&path.join("wallet")).unwrap());
+        runtime().block_on(async {
+            let store = open_postgres(self.url()).await.unwrap();
+            let sessions = engine(store, &self.settings, &recorder).await.unwrap();
+            refresh_all(&sessions, &recorder, &wallet).await;
+        });
+    }
+
+    fn url(&self) -> &str {
+        match &self.database {
+            Database::Postgres(url) => url,
+            Database::Sqlite => panic!("this run is not on PostgreSQL"),
+        }
+    }
+
+    /// What the processes have recorded on the database, and what is found in it.
     pub(crate) fn finish(&self, processes: u32) -> (History, Vec<Violation>) {
-        let store = open_store(self.folder.path());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(self.checked(&store, processes))
+        runtime().block_on(async {
+            match &self.database {
+                Database::Sqlite => self.checked(&open_sqlite(self.folder.path()), processes).await,
+                Database::Postgres(url) => {
+                    self.checked(&open_postgres(url).await.unwrap(), processes).await
+                }
+            }
+        })
     }
 
     async fn checked(&self, store: &impl Store, processes: u32) -> (History, Vec<Violation>) {
@@ -152,41 +172,107 @@ impl Run {
             (0..processes).map(|process| record_of(self.folder.path(), process)).collect();
         let history = History::read(&records).unwrap();
         let last = FinalState::read(store, &history).await.unwrap();
-        let violations = check(&history, &last, &self.settings.rules());
+        let violations = check(&history, &last, &self.settings.policy());
         (history, violations)
     }
+}
+
+fn runtime() -> Runtime {
+    runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 /// The part of a run that this process was started for, if it was.
 pub(crate) fn act_as_told() {
     let Ok(part) = env::var(PART) else { return };
-    let Part { folder, process, settings, halts_at } = serde_json::from_str(&part).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    runtime.block_on(async {
-        let store = open_store(&folder);
-        let recorder = Recorder::create(&record_of(&folder, process), process).unwrap();
-        let wallet = Arc::new(Wallet::open(&folder.join("wallet")).unwrap());
-        let store = FaultyStore::new(store, settings.fault).halting_at(halts_at);
-        let sessions = engine(store, &settings, &recorder).await;
-        run(&sessions, &recorder, &wallet, settings.workload(process)).await;
+    let part: Part = serde_json::from_str(&part).unwrap();
+    let recorder = Recorder::create(&record_of(&part.folder, part.process), part.process).unwrap();
+    runtime().block_on(async {
+        match &part.database {
+            Database::Sqlite => {
+                let store = open_sqlite(&part.folder);
+                let sessions = part.engine(store, &recorder).await.unwrap();
+                part.act(&sessions, &recorder).await;
+            }
+            Database::Postgres(url) => {
+                let sessions = loop {
+                    // The server may be away at this moment.
+                    match part.engine_on_postgres(url, &recorder).await {
+                        Ok(sessions) => break sessions,
+                        Err(error) => assert!(is_unavailable(&error), "{error}"),
+                    }
+                    sleep(Duration::from_millis(50)).await;
+                };
+                part.act(&sessions, &recorder).await;
+            }
+        }
     });
 }
 
-async fn engine<S: Store>(store: S, settings: &Settings, recorder: &Arc<Recorder>) -> Sessions<S> {
-    let builder: SessionsBuilder<S> = Sessions::builder(store);
-    let builder = builder.policy(settings.policy()).clock(MonotonicClock);
-    builder.on_event(recorder.listener()).build().await.unwrap()
+impl Part {
+    async fn engine<S: Store>(
+        &self,
+        store: S,
+        recorder: &Arc<Recorder>,
+    ) -> Result<Sessions<FaultyStore<S>>, Error> {
+        let store = FaultyStore::new(store, self.settings.fault, recorder);
+        let store = match self.behaviour {
+            Behaviour::WhenDone => store,
+            Behaviour::HaltingAt(rotation) => store.halting_at(rotation),
+            Behaviour::WhenTold => store.saying_how_it_gets_on(),
+        };
+        engine(store, &self.settings, recorder).await
+    }
+
+    async fn engine_on_postgres(
+        &self,
+        url: &str,
+        recorder: &Arc<Recorder>,
+    ) -> Result<Sessions<FaultyStore<impl Store>>, Error> {
+        let store = open_postgres(url).await.map_err(GeneralError::from)?;
+        self.engine(store, recorder).await
+    }
+
+    async fn act<S: Store>(&self, sessions: &Sessions<S>, recorder: &Arc<Recorder>) {
+        let wallet = Arc::new(Wallet::open(&self.folder.join("wallet")).unwrap());
+        let workload = self.settings.workload(self.process);
+        let stopped = Arc::new(AtomicBool::new(false));
+        if self.behaviour == Behaviour::WhenTold {
+            let stopped = Arc::clone(&stopped);
+            thread::spawn(move || {
+                drop(std::io::stdin().read_to_end(&mut Vec::new()));
+                stopped.store(true, Ordering::Relaxed);
+            });
+        }
+        run_until(sessions, recorder, &wallet, workload, &stopped).await;
+    }
+}
+
+fn is_unavailable(error: &Error) -> bool {
+    matches!(error, Error::General(GeneralError::Store(error))
+        if error.kind() == StoreErrorKind::Unavailable)
+}
+
+async fn engine<S: Store>(
+    store: S,
+    settings: &Settings,
+    recorder: &Arc<Recorder>,
+) -> Result<Sessions<S>, Error> {
+    let builder = Sessions::builder(store).policy(settings.policy()).clock(MonotonicClock);
+    builder.on_event(recorder.listener()).build().await
 }
 
 fn record_of(folder: &Path, process: u32) -> PathBuf {
     folder.join(format!("process-{process}.jsonl"))
 }
 
-/// The store of all processes.
-fn open_store(folder: &Path) -> SqliteStore {
+fn open_sqlite(folder: &Path) -> SqliteStore {
     // Two processes that write without a pause may keep each other waiting for long.
     let options = SqliteStore::options().busy_timeout(Duration::from_secs(60));
     options.open(folder.join("sessions.db")).unwrap()
+}
+
+async fn open_postgres(url: &str) -> Result<impl Store + use<>, StoreError> {
+    PostgresOptions::from_url(url).unwrap().open().await
 }
 
 /// Fails with what was found, and keeps the records where it was asked for.

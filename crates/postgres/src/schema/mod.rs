@@ -200,6 +200,8 @@ async fn index_users(connection: &Connection, names: &Names) -> Result<(), Failu
     let name = found.free_name(USER_INDEX.name, names);
     let table = names.qualified(&names.session_info);
     let build = USER_INDEX.create("CONCURRENTLY", &name, &table);
+    // Nothing else is to take that long.
+    connection.spoil();
     connection.execute("SET statement_timeout = 0", Duration::MAX).await?;
     if found.has_broken_index(USER_INDEX.name) {
         // Somebody was stopped half-way, or is at it now; then PostgreSQL waits for the end here.

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 
 use super::{reading, tenants};
 use crate::{
-    connection::{Connection, Template},
+    connection::{Connection, LockClass, Template},
     failure::{Failure, Task},
     lane::{Gathered, Key, Lane, each, place_of},
     ownership::Ownership,
@@ -107,12 +107,22 @@ macro_rules! insert_new {
 
 pub(super) use {insert_new, new_sessions};
 
+/// Whoever ends all sessions of a user has the lock of the user, and no session is added meanwhile:
+/// what is added is either there before all of them end, and ends as well, or there after. Users
+/// are locked in one order, so that nobody waits for somebody who waits for him.
 pub(crate) static INSERT: Template = Template {
     name: "insert",
     text: concat!(
-        "WITH new AS (SELECT * FROM ",
+        "WITH locked AS MATERIALIZED (
+            SELECT pg_advisory_xact_lock_shared($17::integer, name) FROM (
+                SELECT DISTINCT hashtext(app_id || '/' || user_id) AS name
+                FROM unnest($1::text[], $4::text[]) AS u (app_id, user_id) ORDER BY name
+            ) AS users
+        ), new AS (
+            SELECT * FROM ",
         new_sessions!(),
-        "), ",
+        "   WHERE (SELECT count(*) FROM locked) > 0
+        ), ",
         insert_new!(),
         " SELECT place FROM new WHERE ((app_id, tenant_id, session_handle) IN
             (SELECT app_id, tenant_id, session_handle FROM inserted)) IS TRUE"
@@ -202,9 +212,12 @@ impl Gathered for Insert {
         shared: &Shared,
     ) -> Result<Vec<Self::Answer>, Failure> {
         let parameters = parameters(batch);
+        let mut parameters = borrowed(&parameters);
+        let class = LockClass::User as i32;
+        parameters.push(&class);
         let mut attempt = 1;
         let rows = loop {
-            match connection.query(&INSERT, &borrowed(&parameters)).await {
+            match connection.query(&INSERT, &parameters).await {
                 Ok(rows) => break rows,
                 Err(failure) => {
                     make_tenants(failure, attempt, batch, connection, shared.ownership).await?;

@@ -31,7 +31,7 @@ mod tests {
         (&data::REPLACE, 6, &["session_info_pkey"]),
         (&payload::REPLACE, 5, &["session_info_pkey", "sessile_session_pkey"]),
         (&removal::REMOVE, 3, &["session_info_pkey"]),
-        (&insertion::INSERT, 16, &[]),
+        (&insertion::INSERT, 17, &[]),
         (&limits::INSERT_WITHIN, 19, &["session_info_pkey", "session_info_user_id_app_id_index"]),
         (&reading::OF_USER, 4, &["session_info_user_id_app_id_index", "sessile_session_pkey"]),
         (&users::REMOVE_OF_USER, 4, &["session_info_pkey", "session_info_user_id_app_id_index"]),

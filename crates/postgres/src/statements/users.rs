@@ -10,12 +10,14 @@ use sessile_core::{
 
 use super::reading::only;
 use crate::{
-    connection::Template,
+    connection::{LockClass, Template},
     record::{column_of, same_session},
     shared::{Manner, Shared},
 };
 
-/// Rows are locked in the order of [`Key`](crate::lane::Key)s.
+/// Rows are locked in the order of [`Key`](crate::lane::Key)s. While it waits for one of them, the
+/// others are there as before, and no session must be added that it cannot see: so it has the lock
+/// of the user.
 pub(crate) static REMOVE_OF_USER: Template = Template {
     name: "remove_of_user",
     text: concat!(
@@ -47,8 +49,9 @@ pub(crate) async fn remove_of_user(
         .write(manner, names, |connection, names| async move {
             let (app, user_id, tenants, except) = &*names;
             let tenant = only(tenants);
+            let lock = (LockClass::User, &*format!("{app}/{user_id}"));
             let rows = connection
-                .query(&REMOVE_OF_USER, &[&app.as_str(), user_id, &tenant, except])
+                .query_locked(lock, &REMOVE_OF_USER, &[&app.as_str(), user_id, &tenant, except])
                 .await?;
             rows.iter().map(|row| Ok(SessionHandle::new(column_of(row, 0)?))).collect()
         })

@@ -14,8 +14,12 @@ use sessile_postgres::{PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::Database;
 
 mod conformance;
+mod outage;
 mod ownership;
+mod proxy;
+mod runtime;
 mod schema;
+mod sharing;
 mod upgrade;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
