@@ -165,7 +165,7 @@ async fn requests_that_come_together_share_statements() {
     }
     let app = &app();
     let data = |row: &SessionRecord| format!("{{\"of\":\"{}\"}}", row.handle);
-    at_once!(row => store.insert_session(app, row.clone()), answer => answer == ());
+    at_once!(row => store.insert_session(app, row.clone()), answer => matches!(answer, ()));
     at_once!(
         row => store.rotate_session(app, &row.handle, rotation_of(row)),
         answer => answer.is_some_and(|rotated| {
