@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::extract::ConnectInfo;
-use http::{Extensions, HeaderMap, header, request};
+use http::{HeaderMap, header, request};
 use sessile_core::store::TenantStore;
 
 use crate::{
@@ -13,13 +13,13 @@ use crate::{
     api_keys::ApiKeys,
     apps::App,
     cdi::{CdiVersion, CdiVersionError, Surface},
-    config::{AppConfig, ServerConfig},
-    path::{Location, Route},
+    config::AppConfig,
+    path::{Location, PUBLIC, Route, TenantName, app_of},
     server::Parts,
 };
 
 /// A request that is let in.
-pub(crate) struct Admitted<S> {
+pub(crate) struct Admission<S> {
     /// The app of its path; none where there is no such app, which its handler answers.
     pub(crate) app: Option<Arc<App<S>>>,
     pub(crate) version: CdiVersion,
@@ -33,12 +33,12 @@ pub(crate) async fn admit<S: TenantStore>(
     parts: &Parts<S>,
     location: &Location,
     head: &request::Parts,
-) -> Result<Admitted<S>, Failure> {
+) -> Result<Admission<S>, Failure> {
     parts.apps.prepare(&location.name.app).await?;
     let app = parts.apps.app(&location.name).ok();
     let base = &parts.config.app;
     let addresses = app.as_ref().map(|app| app.addresses(&location.name.tenant));
-    check_address(addresses.unwrap_or(&base.addresses), &head.extensions)?;
+    check_address(addresses.unwrap_or(&base.addresses), head)?;
     // An app that is not there has no keys.
     if let Some(app) = app.as_ref().filter(|_| needs_key(location.route)) {
         let secret = &parts.config.supertokens_saas_secret;
@@ -46,29 +46,45 @@ pub(crate) async fn admit<S: TenantStore>(
     }
     let config = app.as_ref().map_or(base, |app| &app.config);
     let version = negotiate(location, config, &head.headers)?;
-    Ok(Admitted { app, version })
+    Ok(Admission { app, version })
 }
 
-/// Lets an operator's request in that is of no app: by address, and by a key of the public app.
+/// Lets a request in that another core will answer, as one for the app of its path, or for the
+/// public app where there is none of that name.
 ///
 /// # Errors
 /// Why it is not let in.
-pub(crate) fn admit_operator<S>(
+pub(crate) async fn admit_forward<S: TenantStore>(
     parts: &Parts<S>,
-    headers: &HeaderMap,
-    extensions: &Extensions,
+    path: &str,
+    head: &request::Parts,
 ) -> Result<(), Failure> {
-    let ServerConfig { app, supertokens_saas_secret, .. } = &parts.config;
-    check_address(&app.addresses, extensions)?;
-    check_key(&app.api_keys, supertokens_saas_secret, headers)
+    let name = TenantName { app: app_of(path), tenant: PUBLIC.to_owned() };
+    parts.apps.prepare(&name.app).await?;
+    let app = parts.apps.app(&name).ok();
+    let base = &parts.config.app;
+    let addresses = app.as_ref().map(|app| app.addresses(PUBLIC));
+    check_address(addresses.unwrap_or(&base.addresses), head)?;
+    let config = app.as_ref().map_or(base, |app| &app.config);
+    check_key(&config.api_keys, &parts.config.supertokens_saas_secret, &head.headers)
+}
+
+/// Lets a request in that is for no app, as one for the public app.
+///
+/// # Errors
+/// Why it is not let in.
+pub(crate) fn admit_operator<S>(parts: &Parts<S>, head: &request::Parts) -> Result<(), Failure> {
+    let base = &parts.config.app;
+    check_address(&base.addresses, head)?;
+    check_key(&base.api_keys, &parts.config.supertokens_saas_secret, &head.headers)
 }
 
 /// Whether a request may come from where it comes from.
 pub(crate) fn check_address(
     addresses: &AddressFilter,
-    extensions: &Extensions,
+    head: &request::Parts,
 ) -> Result<(), Failure> {
-    let client = extensions.get::<ConnectInfo<SocketAddr>>();
+    let client = head.extensions.get::<ConnectInfo<SocketAddr>>();
     match addresses.admits(client.map(|ConnectInfo(address)| address.ip())) {
         true => Ok(()),
         false => Err(Failure::Forbidden("Forbidden")),

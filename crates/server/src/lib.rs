@@ -10,7 +10,6 @@
 
 mod access;
 mod addresses;
-mod admission;
 mod answer;
 mod api_keys;
 mod apps;
@@ -28,6 +27,7 @@ mod observe;
 mod operations;
 mod outcome;
 mod path;
+mod places;
 mod request_body;
 mod routes;
 mod server;

@@ -1,17 +1,17 @@
 //! What operators ask a server: whether it lives, whether it is ready, and what it counts.
 
 use axum::{body::Body, response::Response};
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header, request};
 use sessile_core::store::TenantStore;
 
 use crate::{
     access,
-    admission::Admission,
     answer::{Answered, Failure},
     forward::Forwarder,
     health::{self, Readiness},
     metrics::{self, Metrics},
     observe::Seen,
+    places::Places,
     server::Parts,
 };
 
@@ -22,65 +22,44 @@ const METRICS: &str = "/metrics";
 #[derive(Debug)]
 pub(crate) struct Operations {
     pub(crate) metrics: Metrics,
-    pub(crate) admission: Admission,
+    pub(crate) places: Places,
     pub(crate) readiness: Readiness,
     pub(crate) forwarder: Option<Forwarder>,
 }
 
-/// Where a request came in.
+/// Where an operator asks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Door {
-    /// Where SDKs come in too, and metrics want a key.
-    Everybody,
-    /// The address that is for operators alone.
-    Operators,
-}
-
-/// A request without its body, which may not be shared between threads.
-pub(crate) struct Asked<'a> {
-    method: &'a Method,
-    path: &'a str,
-    headers: &'a HeaderMap,
-    extensions: &'a Extensions,
-    door: Door,
-}
-
-impl<'a> Asked<'a> {
-    pub(crate) fn of(request: &'a Request<Body>, door: Door) -> Self {
-        Self {
-            method: request.method(),
-            path: request.uri().path(),
-            headers: request.headers(),
-            extensions: request.extensions(),
-            door,
-        }
-    }
+pub(crate) enum Asked {
+    /// Where everybody asks, who needs a key for the metrics if there are keys.
+    BesideTheRoutes,
+    /// At the address that operators alone can reach.
+    AtItsOwnAddress,
 }
 
 /// The answer to a request of an operator's; nothing if it is not one. These are never refused for
 /// want of a place: a server that is busy is not dead.
 pub(crate) async fn answer<S: TenantStore>(
     parts: &Parts<S>,
-    asked: Asked<'_>,
+    head: &request::Parts,
+    asked: Asked,
     seen: &mut Seen,
 ) -> Option<Response> {
-    let Asked { method, path, headers, extensions, door } = asked;
-    let has_metrics = door == Door::Operators || parts.config.metrics_address.is_none();
-    let route = match path {
+    let path = head.uri.path();
+    let is_apart = asked == Asked::AtItsOwnAddress;
+    seen.route = match path {
         health::LIVE => "health_live",
         health::READY => "health_ready",
-        METRICS if has_metrics => "metrics",
+        METRICS if is_apart || parts.config.metrics_address.is_none() => "metrics",
         _ => return None,
     };
-    seen.route = route;
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return Some(Answered::from(Err(Failure::MethodNotSupported)).0);
-    }
     if path == METRICS
-        && door == Door::Everybody
-        && let Err(failure) = access::admit_operator(parts, headers, extensions)
+        && !is_apart
+        && let Err(failure) = access::admit_operator(parts, head)
     {
         return Some(Answered::from(Err(failure)).0);
+    }
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return Some(Answered::from(Err(Failure::MethodNotSupported)).0);
     }
     Some(match path {
         health::LIVE => health::live(),

@@ -165,6 +165,13 @@ pub(crate) fn locate(path: &str) -> Option<Location> {
     Some(Location { name: TenantName { app, tenant }, route, surface })
 }
 
+/// The app that a path names, whatever comes after it.
+pub(crate) fn app_of(path: &str) -> String {
+    let path = path.to_ascii_lowercase();
+    let named = first_segment(&path).and_then(|(segment, _)| segment.strip_prefix("appid-"));
+    named.filter(|app| is_identifier(app)).unwrap_or(PUBLIC).to_owned()
+}
+
 /// The app and the tenant of a path, and what `find` makes of the rest of it.
 pub(crate) fn find_below_tenant<T>(
     path: &str,

@@ -8,8 +8,8 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
 use crate::{
-    admission::{Admission, Place},
     answer::Failure,
+    places::{Place, Places},
 };
 
 /// The largest body, in bytes, of which there may be as many as there are requests.
@@ -32,7 +32,7 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     limit: usize,
     time: Duration,
-    admission: &Admission,
+    places: &Places,
 ) -> Result<RequestBody, Failure> {
     // The client sends nothing until it is asked to, which reading does.
     let waits = headers.contains_key(header::EXPECT);
@@ -43,7 +43,7 @@ pub(crate) async fn read(
             }
             return Err(Failure::TooLarge(limit));
         }
-        read_within(body, limit, admission).await
+        read_within(body, limit, places).await
     };
     timeout(time, reading).await.unwrap_or(Err(Failure::BodyTimedOut(time)))
 }
@@ -55,7 +55,7 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 async fn read_within(
     mut body: Body,
     limit: usize,
-    admission: &Admission,
+    places: &Places,
 ) -> Result<RequestBody, Failure> {
     let mut read = RequestBody::default();
     while let Some(frame) = body.frame().await {
@@ -67,7 +67,7 @@ async fn read_within(
             return Err(Failure::TooLarge(limit));
         }
         if size > SMALL && read.place.is_none() {
-            read.place = Some(admission.large_body().await?);
+            read.place = Some(places.large_body().await?);
         }
         read.bytes.extend_from_slice(&data);
     }

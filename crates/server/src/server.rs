@@ -3,14 +3,13 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, response::Response};
-use http::{Method, Request};
+use http::{Method, Request, request};
 use sessile_core::{Error, Sessions, SessionsBuilder, store::TenantStore};
 use tokio::{net::TcpListener, time::sleep};
 use tracing::Instrument as _;
 
 use crate::{
-    access::{self, Admitted},
-    admission::Admission,
+    access::{self, Admission},
     answer::{Answer, Answered, Failure},
     apps::Apps,
     call::Call,
@@ -21,8 +20,9 @@ use crate::{
     limits::Limits,
     metrics::{CommitStatistics, ConnectionMetrics, MeasuredStore, Metrics},
     observe::{Observation, Seen},
-    operations::{self, Asked, Door, Operations},
+    operations::{self, Asked, Operations},
     path::{locate, normalise_base_path},
+    places::Places,
     request_body, routes,
     serving::{self, Handshake, PlainText},
 };
@@ -85,7 +85,7 @@ impl<S: TenantStore> Server<S> {
         let metrics = Metrics::new();
         let forward = config.forward.as_ref();
         let operations = Operations {
-            admission: Admission::new(&config.limits, metrics.requests.clone()),
+            places: Places::new(&config.limits, metrics.requests.clone()),
             readiness: Readiness::default(),
             forwarder: forward.map(|url| Forwarder::new(url, &config.limits)).transpose()?,
             metrics,
@@ -176,10 +176,11 @@ async fn serve<S: TenantStore>(
     let span = observation.span();
     let serving = async move {
         let mut seen = Seen::default();
-        let asked = Asked::of(&request, Door::Everybody);
-        let mut response = match operations::answer(&parts, asked, &mut seen).await {
+        let (head, body) = request.into_parts();
+        let asked = Asked::BesideTheRoutes;
+        let mut response = match operations::answer(&parts, &head, asked, &mut seen).await {
             Some(response) => response,
-            None => Answered::from(answer(parts, request, &mut seen).await).0,
+            None => Answered::from(answer(parts, head, body, &mut seen).await).0,
         };
         observation.end(seen, response.status().as_u16(), response.headers_mut());
         response
@@ -191,43 +192,45 @@ async fn serve_operations<S: TenantStore>(
     State(server): State<Server<S>>,
     request: Request<axum::body::Body>,
 ) -> Response {
-    let mut seen = Seen::default();
-    let asked = Asked::of(&request, Door::Operators);
-    let answer = operations::answer(&server.parts, asked, &mut seen).await;
+    let (head, _) = request.into_parts();
+    let asked = Asked::AtItsOwnAddress;
+    let answer = operations::answer(&server.parts, &head, asked, &mut Seen::default()).await;
     answer.unwrap_or_else(|| Answered::from(Err(Failure::NotFound)).0)
 }
 
 async fn answer<S: TenantStore>(
     parts: Arc<Parts<S>>,
-    request: Request<axum::body::Body>,
+    head: request::Parts,
+    body: axum::body::Body,
     seen: &mut Seen,
 ) -> Result<Answer, Failure> {
-    let Operations { admission, forwarder, .. } = &parts.operations;
-    let path = strip_base_path(request.uri().path(), &parts.config.base_path);
+    let Operations { places, forwarder, .. } = &parts.operations;
+    let path = strip_base_path(head.uri.path(), &parts.config.base_path);
     let location = match (path.and_then(locate), forwarder) {
         (Some(location), Some(_)) if location.route.is_answered_better_elsewhere() => None,
         (location, _) => location,
     };
     let Some(location) = location else {
-        access::check_address(&parts.config.app.addresses, request.extensions())?;
         let Some(forwarder) = forwarder else {
+            access::check_address(&parts.config.app.addresses, &head)?;
             return Err(path.and_then(recipe_of).map_or(Failure::NotFound, Failure::NotServed));
         };
         seen.route = "forwarded";
-        let place = admission.forward()?;
+        let place = places.forward()?;
+        access::admit_forward(&parts, path.unwrap_or_default(), &head).await?;
+        let request = Request::from_parts(head, body);
         return forwarder.forward(request, place).await.map(Answer::Forwarded);
     };
     seen.route = location.route.name();
-    let _place = admission.request()?;
-    let (head, body) = request.into_parts();
-    let Admitted { app, version } = access::admit(&parts, &location, &head).await?;
+    let _place = places.request()?;
+    let Admission { app, version } = access::admit(&parts, &location, &head).await?;
     seen.cdi = version.family();
     let mut large_body = None;
     let body = if head.method == Method::GET || location.route.ignores_body() {
         Ok(Body::default())
     } else {
         let (limit, time) = (parts.config.body_limit, parts.config.limits.body_timeout);
-        let read = request_body::read(body, &head.headers, limit, time, admission).await?;
+        let read = request_body::read(body, &head.headers, limit, time, places).await?;
         large_body = read.place;
         Body::parse(&read.bytes)
     };
@@ -241,8 +244,8 @@ async fn answer<S: TenantStore>(
     };
     let answer = match routes::call(location.route, &head.method, &call).await {
         // Another process may have made it a moment ago. Then it says who is let in.
-        Err(Failure::UnknownTenant(_)) if parts.apps.look_again().await? => {
-            let Admitted { app, version } = access::admit(&parts, &location, &head).await?;
+        Err(Failure::UnknownTenant(_)) if call.parts.apps.look_again().await? => {
+            let Admission { app, version } = access::admit(&call.parts, &location, &head).await?;
             (call.app, call.dialect) = (app, version.dialect());
             routes::call(location.route, &head.method, &call).await
         }

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 pub(crate) use unserved::recipe_of;
 
-use crate::{admission::Place, answer::Failure, limits::Limits};
+use crate::{answer::Failure, limits::Limits, places::Place};
 use timed_body::{BodyTimedOut, TimedBody};
 
 /// How long a connection to the other core may take to be made.
@@ -51,19 +51,8 @@ impl Forwarder {
     /// # Errors
     /// When the URL names no host, or something that a URL of a core cannot have.
     pub(crate) fn new(url: &Uri, limits: &Limits) -> Result<Self, GeneralError> {
-        let refuse = |problem: &'static str| GeneralError::Configuration(problem.into());
-        let (Some(scheme), Some(authority)) = (url.scheme(), url.authority()) else {
-            return Err(refuse("forward must be a URL with a host, such as http://core:3567"));
-        };
-        if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS {
-            return Err(refuse("forward must be a URL that begins with http:// or https://"));
-        }
-        if authority.as_str().contains('@') {
-            return Err(refuse("forward must be a URL without a user and password"));
-        }
-        if url.query().is_some() {
-            return Err(refuse("forward must be a URL without a query"));
-        }
+        let (scheme, authority) = check_url(url)
+            .map_err(|problem| GeneralError::Configuration(format!("forward {problem}").into()))?;
         let connector = connector(scheme).map_err(|error| {
             let problem = format!("the certificates that {url} is checked by: {error}");
             GeneralError::Configuration(problem.into())
@@ -127,6 +116,23 @@ impl Forwarder {
             .build()
             .map_err(|_| Failure::NotFound)
     }
+}
+
+/// The scheme and the host of a URL that a core can have, or else what is wrong with it.
+pub(crate) fn check_url(url: &Uri) -> Result<(&Scheme, &Authority), &'static str> {
+    let (Some(scheme), Some(authority)) = (url.scheme(), url.authority()) else {
+        return Err("must be a URL with a host, such as http://core:3567");
+    };
+    if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS {
+        return Err("must be a URL that begins with http:// or https://");
+    }
+    if authority.as_str().contains('@') {
+        return Err("must be a URL without a user and password");
+    }
+    if url.query().is_some() {
+        return Err("must be a URL without a query");
+    }
+    Ok((scheme, authority))
 }
 
 fn connector(scheme: &Scheme) -> io::Result<HttpsConnector<HttpConnector>> {

@@ -22,16 +22,6 @@ use self::{
 pub use self::{page::describe_keys, postgres::PostgresConfig, sources::ConfigurationError};
 use crate::config::ServerConfig;
 
-/// How a log is written.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// A JSON object on each line.
-    Json,
-}
-
 /// All that a server is configured with: what it answers, and what runs it needs to know.
 /// [`Settings::default`] has every default.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +51,15 @@ pub struct Settings {
     pub postgres: PostgresConfig,
     /// What whoever runs the server should know, a line each: what has no effect, for instance.
     pub warnings: Vec<String>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object each.
+    Json,
 }
 
 impl Default for Settings {

@@ -28,13 +28,13 @@ struct Asked {
 }
 
 /// A core that writes down what it is asked and answers with the body that it gets, part by part.
-struct Upstream {
-    address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Upstream {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let router = Router::new().fallback(echo).with_state(Arc::clone(&asked));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -43,11 +43,15 @@ impl Upstream {
         Self { address, asked }
     }
 
+    pub(crate) fn forget(&self) {
+        self.asked.lock().unwrap().clear();
+    }
+
     fn last(&self) -> Asked {
         self.asked.lock().unwrap().pop().unwrap()
     }
 
-    fn was_asked(&self) -> bool {
+    pub(crate) fn was_asked(&self) -> bool {
         !self.asked.lock().unwrap().is_empty()
     }
 }

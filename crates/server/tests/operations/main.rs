@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test that asked for it")]
 
+mod access;
 mod failing_store;
 mod forwarding;
 mod health;

@@ -106,6 +106,25 @@ fn wrong_values_are_told_with_the_key_and_where_they_are() {
             "sessile_tls_key_file: k.pem",
             "'sessile_tls_certificate_file' must be set too if 'sessile_tls_key_file' is",
         ),
+        (
+            "sessile_forward: http://user:secret@core",
+            "'sessile_forward' must be a URL without a user and password (in FILE)",
+        ),
+        (
+            "sessile_forward: not a secret URL",
+            "'sessile_forward' must be a URL with a host, such as http://core:3567 (in FILE)",
+        ),
+        (
+            "sessile_metrics_address: localhost",
+            "'sessile_metrics_address' must be a host and a port, such as 127.0.0.1:9464 (in FILE)",
+        ),
+        ("sessile_log_format: xml", "'sessile_log_format' must be text or json (in FILE)"),
+        (
+            "sessile_max_requests: 0",
+            "'sessile_max_requests' must be at least 1, and a number that can be counted to (in \
+             FILE)",
+        ),
+        ("sessile_drain_time: -1", "'sessile_drain_time' must be between 0 and 3600 (in FILE)"),
         ("sessile_store: ''", "'sessile_store' must not be empty (in FILE)"),
         (
             "postgresql_connection_uri: mysql://secret",

@@ -4,8 +4,8 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use sessile_core::{Secret, policy::LateRetry};
 use sessile_server::{
-    AddressFilter, ApiKeys, AppConfig, LegacyConfig, PostgresConfig, RefreshRotation, ServerConfig,
-    Settings,
+    AddressFilter, ApiKeys, AppConfig, LegacyConfig, Limits, LogFormat, PostgresConfig,
+    RefreshRotation, ServerConfig, Settings,
 };
 use tracing::level_filters::LevelFilter;
 
@@ -40,6 +40,29 @@ fn without_sources_everything_has_its_default() {
     assert_eq!(legacy.refresh_api_path, "/session/refresh");
     assert_eq!((legacy.cookie_domain, legacy.cookie_same_site.as_str()), (None, "lax"));
     assert_eq!((legacy.enable_anti_csrf, legacy.session_expired_status_code), (false, 401));
+}
+
+#[test]
+fn every_key_of_operators_is_taken_over() {
+    let settings = Given::file(
+        "sessile_forward: https://core.example.com/base\nsessile_metrics_address: '[::1]:9464'\n\
+         sessile_log_format: JSON\nsessile_max_connections: 10\nsessile_max_requests: 20\n\
+         sessile_max_body_size: 30\nsessile_drain_time: 40\n",
+    )
+    .settings();
+    let mut expected = Settings::default();
+    expected.log_format = LogFormat::Json;
+    expected.server.forward = Some("https://core.example.com/base".parse().unwrap());
+    expected.server.metrics_address = Some("[::1]:9464".to_owned());
+    expected.server.body_limit = 30;
+    expected.server.limits = Limits {
+        connections: 10,
+        requests: 20,
+        drain_time: Duration::from_secs(40),
+        ..Limits::default()
+    };
+    expected.server.config_path = settings.server.config_path.clone();
+    assert_eq!(settings, expected);
 }
 
 #[test]

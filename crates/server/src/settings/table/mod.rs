@@ -4,6 +4,7 @@
 
 mod access;
 mod legacy;
+mod operations;
 mod own;
 mod postgres;
 mod server;
@@ -13,11 +14,12 @@ mod without_effect;
 use super::key::Key;
 
 /// Every key, by subject, as the page tells them.
-pub(crate) static SUBJECTS: [(&str, &[Key]); 7] = [
+pub(crate) static SUBJECTS: [(&str, &[Key]); 8] = [
     ("Sessions and keys", &sessions::KEYS),
     ("Who may ask", &access::KEYS),
     ("Address, paths and logs", &server::KEYS),
     ("Sessile's own", &own::KEYS),
+    ("Sessile's own, for operators", &operations::KEYS),
     ("PostgreSQL", &postgres::KEYS),
     ("SDKs up to CDI 2.3", &legacy::KEYS),
     ("Without effect", &without_effect::KEYS),

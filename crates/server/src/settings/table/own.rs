@@ -2,12 +2,9 @@
 
 use sessile_core::Secret;
 
-use crate::settings::{
-    LogFormat,
-    key::{Given, Key, Kind, Problem, server},
-};
+use crate::settings::key::{Given, Key, Kind, Problem, server};
 
-pub(super) static KEYS: [Key; 7] = [
+pub(super) static KEYS: [Key; 4] = [
     server(
         "sessile_store",
         Kind::Text,
@@ -49,48 +46,6 @@ pub(super) static KEYS: [Key; 7] = [
          it is told where.",
         |settings, given| {
             settings.started_folder = Some(path(given)?.into());
-            Ok(())
-        },
-    ),
-    server(
-        "sessile_forward",
-        Kind::Text,
-        ("none", "a URL"),
-        "A SuperTokens core that answers what Sessile does not serve: users, roles, dashboard and so \
-         on. Such requests go there as they are, and the answers back.",
-        |settings, given| {
-            let uri = given.text.parse();
-            let problem = || Problem::new(format!("'{}' must be a URL", given.key.name));
-            settings.server.forward = Some(uri.map_err(|_| problem())?);
-            Ok(())
-        },
-    ),
-    server(
-        "sessile_metrics_address",
-        Kind::Text,
-        ("none", "a host and a port"),
-        "Where `/metrics` is served, instead of beside the other routes, where it takes an API key.",
-        |settings, given| {
-            settings.server.metrics_address = Some(path(given)?.to_owned());
-            Ok(())
-        },
-    ),
-    server(
-        "sessile_log_format",
-        Kind::Text,
-        ("text", "`text` or `json`"),
-        "How the log is written: in lines for people, or with a JSON object on each line.",
-        |settings, given| {
-            settings.log_format = match given.text {
-                "text" => LogFormat::Text,
-                "json" => LogFormat::Json,
-                _ => {
-                    let name = given.key.name;
-                    return Err(Problem::new(format!(
-                        "'{name}' must be either \"text\" or \"json\"."
-                    )));
-                }
-            };
             Ok(())
         },
     ),

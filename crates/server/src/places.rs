@@ -18,7 +18,7 @@ const LARGE_BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// Lets requests in within [`Limits`].
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub(crate) struct Places {
     requests: Arc<Semaphore>,
     forwards: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
@@ -31,7 +31,7 @@ pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Admission {
+impl Places {
     pub(crate) fn new(limits: &Limits, metrics: RequestMetrics) -> Self {
         Self {
             requests: Arc::new(Semaphore::new(limits.requests)),
