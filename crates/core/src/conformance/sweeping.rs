@@ -21,7 +21,9 @@ pub async fn a_sweep_removes_what_is_before<S: Store>(store: &S) {
     }
     let mut left = Vec::new();
     for expires_at in [NOW, after_now(1), Timestamp::MAX] {
-        left.push(inserted(store, &app, SessionRecord { expires_at, ..session_of("alice") }).await);
+        let ends_at = Timestamp::MAX;
+        let session = SessionRecord { expires_at, ends_at, ..session_of("alice") };
+        left.push(inserted(store, &app, session).await);
     }
     let mut newest = None;
     for milliseconds in [-2000, -1001, -1000, -999] {
