@@ -220,7 +220,7 @@ pub(crate) enum LockClass {
     Schema = 0x5365_7373,
     /// The keys and secrets of an app, by its name.
     Keys,
-    /// Counting the sessions of a user, by app and user.
+    /// The number of a user's sessions, by app and user.
     User,
     /// The tenants of an app, by its name.
     Tenants,

@@ -6,15 +6,16 @@ use tokio_postgres::{Row, types::FromSql};
 use crate::failure::Failure;
 
 /// The columns of a [`SessionRecord`] in the order in which [`session`] reads them, of the session
-/// `s` and what is kept beside it, `e`. A sealed child is the current token's or none: a
-/// SuperTokens core replaces the token and leaves the child.
+/// `s` and what is kept beside it, `e`. A SuperTokens core replaces the token and leaves the sealed
+/// child, which is then none; and it moves the expiry and knows of no end.
 macro_rules! columns {
     () => {
         "s.session_handle, s.user_id, s.refresh_token_hash_2, s.prev_refresh_token_hash_2, \
          s.refresh_token_rotated_at, \
          CASE WHEN e.sealed_child_hash = s.refresh_token_hash_2 THEN e.sealed_child END, \
          coalesce(s.jwt_user_payload, '{}'), coalesce(s.session_data, '{}'), \
-         s.created_at_time, s.expires_at, e.ends_at, e.client_label, s.use_static_key"
+         s.created_at_time, least(s.expires_at, e.ends_at), e.ends_at, e.client_label, \
+         s.use_static_key"
     };
 }
 

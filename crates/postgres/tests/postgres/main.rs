@@ -14,12 +14,16 @@ use sessile_postgres::{PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::Database;
 
 mod conformance;
+mod core_tokens;
+mod encryption;
+mod hosts;
 mod outage;
 mod ownership;
 mod proxy;
 mod runtime;
 mod schema;
 mod sharing;
+mod takeover;
 mod upgrade;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);

@@ -231,6 +231,10 @@ async fn a_row_beside_a_session_is_written_only_for_what_it_holds() {
     database.run("UPDATE session_info SET refresh_token_hash_2 = repeat('ab', 32)");
     let found = store.get_session(&app(), &row.handle).await.unwrap().unwrap();
     assert_eq!(found.sealed_child, None);
+    // It moves the expiry, and the session ends when it ends.
+    database.run("UPDATE sessile_session SET ends_at = 1800000000000");
+    let found = store.get_session(&app(), &row.handle).await.unwrap().unwrap();
+    assert_eq!(found.expires_at, Timestamp::from_millis(1_800_000_000_000));
     // The core removes the session, and what was beside it goes.
     database.run("DELETE FROM session_info");
     assert_eq!(beside(), ["0"]);

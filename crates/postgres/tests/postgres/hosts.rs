@@ -1,0 +1,67 @@
+use std::net::TcpListener;
+
+use sessile_core::store::{Store, StoreErrorKind};
+use sessile_postgres::PostgresOptions;
+use sessile_postgres_fixture::{Cluster, Database, Shutdown};
+
+use crate::{app, kind, session};
+
+/// A URL with several servers, each with a database of the same name.
+fn url(ports: &[u16], database: &Database) -> String {
+    let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    format!("postgresql://postgres@{}/{}", hosts.join(","), database.name())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_is_passed_over() {
+    let database = Database::new();
+    let closed_port = {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let url = url(&[closed_port, Cluster::shared().port()], &database);
+    let store = PostgresOptions::from_url(&url).unwrap().open().await.unwrap();
+    store.insert_session(&app(), session()).await.unwrap();
+}
+
+/// The one that takes writes is found, and found again when another one takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_primary_is_found_and_followed() {
+    const READ_ONLY: (&str, &str) = ("default_transaction_read_only", "on");
+    let clusters = [Cluster::start(&[]), Cluster::start(&[])];
+    let databases = [clusters[0].database(), clusters[1].database()];
+    // Two servers stand for one and its replica: what is in the one is in the other.
+    for database in &databases {
+        crate::open(database).await;
+    }
+    let restart = |index: usize, settings: &[(&str, &str)]| {
+        clusters[index].set(settings);
+        clusters[index].stop(Shutdown::Fast);
+        clusters[index].start_again();
+    };
+    let count =
+        |index: usize| databases[index].rows("SELECT count(*) FROM session_info")[0].clone();
+
+    restart(0, &[READ_ONLY]);
+    let ports = [clusters[0].port(), clusters[1].port()];
+    let options = || PostgresOptions::from_url(&url(&ports, &databases[0])).unwrap();
+    let store = options().open().await.unwrap();
+    store.insert_session(&app(), session()).await.unwrap();
+    assert_eq!([count(0), count(1)], ["0", "1"]);
+    let any = options().setting("target_session_attrs", "any").unwrap();
+    let answer = any.open().await.unwrap().insert_session(&app(), session()).await;
+    assert_eq!(kind(answer), Some(StoreErrorKind::NotWritable));
+
+    // The old primary does not end the connections of its clients.
+    restart(0, &[]);
+    databases[1]
+        .run("ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf()");
+    while databases[1].rows("SHOW default_transaction_read_only") != ["on"] {}
+    let mut refused = 0;
+    while let Err(error) = store.insert_session(&app(), session()).await {
+        assert_eq!(error.kind(), StoreErrorKind::NotWritable, "{error}");
+        refused += 1;
+        assert!(refused <= 4, "one for each connection at most");
+    }
+    assert_eq!([count(0), count(1)], ["1", "1"]);
+}
