@@ -71,17 +71,20 @@ impl Connector {
         &self.inner.description
     }
 
+    /// # Errors
+    /// While the server is known to be away, and somebody is looking whether it still is.
+    pub(crate) fn check_away(&self) -> Result<(), Failure> {
+        match self.turn.try_lock() {
+            Ok(_) => Ok(()),
+            Err(_) => self.check_last_failure(Duration::MAX),
+        }
+    }
+
     /// Connects. One attempt is made at a time, and while the server is known to be away, others
     /// do not wait for how it ends.
     pub(crate) async fn connect(&self) -> Result<Arc<Connection>, Failure> {
-        self.check_last_failure(PAUSE)?;
-        let _turn = match self.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => {
-                self.check_last_failure(Duration::MAX)?;
-                self.turn.lock().await
-            }
-        };
+        self.check_away()?;
+        let _turn = self.turn.lock().await;
         // Whoever was waited for may have learned that the server is away.
         self.check_last_failure(PAUSE)?;
         let inner = Arc::clone(&self.inner);

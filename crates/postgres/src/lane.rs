@@ -6,10 +6,11 @@ use std::{
     future::Future,
     mem,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use sessile_core::{AppId, SessionHandle, store::StoreError};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_postgres::Row;
 
 use crate::{
@@ -92,6 +93,7 @@ pub(crate) fn place_of(row: &Row, count: usize) -> Result<usize, Failure> {
 }
 
 struct Waiting<W: Gathered> {
+    sent_at: Instant,
     work: W,
     caller: oneshot::Sender<Result<W::Answer, StoreError>>,
 }
@@ -144,7 +146,7 @@ pub(crate) async fn submit<W: Gathered>(
     let (caller, answer) = oneshot::channel();
     let lane = W::lane(shared);
     let needs_server = lane.with(|state| {
-        state.queue.push_back(Waiting { work, caller });
+        state.queue.push_back(Waiting { sent_at: Instant::now(), work, caller });
         let needs_server = state.servers < lane.most_servers;
         state.servers += usize::from(needs_server);
         needs_server
@@ -167,7 +169,7 @@ async fn serve<W: Gathered>(shared: Arc<Shared>) {
             Ok(turn) => turn,
             Err(failure) => return server.refuse_all(&failure),
         };
-        let Some(batch) = server.take() else { return };
+        let Some(batch) = server.take(shared.request_timeout()) else { return };
         let mut answers = match turn.connection().await {
             Ok(connection) => run(&batch.works(), connection, &shared).await,
             Err(failure) => batch.waiting.iter().map(|_| Err(failure.clone())).collect(),
@@ -233,12 +235,17 @@ struct Server<'a, W: Gathered> {
 impl<'a, W: Gathered> Server<'a, W> {
     /// The next batch; without one, the server is none any more. What touches a session that is in
     /// the batch already, or that another statement changes at this moment, stays in the queue:
-    /// whoever does that statement comes back for it.
-    fn take(&mut self) -> Option<Batch<'a, W>> {
+    /// whoever does that statement comes back for it. What has waited for longer than its caller is
+    /// not done any more.
+    fn take(&mut self, timeout: Duration) -> Option<Batch<'a, W>> {
         let waiting = self.lane.with(|state| {
             let mut taken = Vec::new();
             let mut size = 0;
             for waiting in mem::take(&mut state.queue) {
+                if waiting.sent_at.elapsed() >= timeout {
+                    drop(waiting.caller.send(Err(Failure::TimedOut.report(W::TASK))));
+                    continue;
+                }
                 let keys = waiting.work.keys();
                 let fits = taken.is_empty()
                     || (taken.len() < LARGEST_BATCH && size + waiting.work.size() <= LARGEST_TEXTS);

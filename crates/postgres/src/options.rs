@@ -40,6 +40,10 @@ pub struct PostgresOptions {
     pub(crate) runtime: Option<Handle>,
 }
 
+/// A server that went away without a word is noticed within a minute, in seconds and numbers.
+const DEAD_PEER: &[(&str, &str)] =
+    &[("keepalives_idle", "30"), ("keepalives_interval", "10"), ("keepalives_retries", "3")];
+
 /// How to connect, worked out of the options.
 pub(crate) struct Target {
     pub(crate) config: tokio_postgres::Config,
@@ -200,6 +204,9 @@ impl PostgresOptions {
         let tls = Tls::take(&mut settings)?;
         let chooses_server = settings.contains_key("target_session_attrs");
         let names_program = settings.contains_key("application_name");
+        for (name, value) in DEAD_PEER {
+            settings.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
+        }
         let mut config: tokio_postgres::Config =
             connection_string(&settings).parse().map_err(|error: tokio_postgres::Error| {
                 // Its source names the setting, never the value.

@@ -14,14 +14,28 @@ use crate::{connection::Connection, connector::Connector, failure::Failure};
 #[derive(Debug)]
 pub(crate) struct Readers {
     connector: Arc<Connector>,
-    slots: Vec<ArcSwapOption<Connection>>,
+    slots: Vec<Slot>,
     next: AtomicUsize,
     is_closed: AtomicBool,
 }
 
+/// The place of a connection.
+#[derive(Debug, Default)]
+struct Slot {
+    current: ArcSwapOption<Connection>,
+    /// Whoever connects holds it.
+    connecting: tokio::sync::Mutex<()>,
+}
+
+impl Slot {
+    fn usable(&self) -> Option<Arc<Connection>> {
+        self.current.load_full().filter(|connection| connection.is_usable())
+    }
+}
+
 impl Readers {
     pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
-        let slots = (0..count.max(1)).map(|_| ArcSwapOption::empty()).collect();
+        let slots = (0..count.max(1)).map(|_| Slot::default()).collect();
         Self { connector, slots, next: AtomicUsize::new(0), is_closed: AtomicBool::new(false) }
     }
 
@@ -29,28 +43,28 @@ impl Readers {
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = &self.slots[turn % self.slots.len()];
-        let usable = || slot.load_full().filter(|connection| connection.is_usable());
-        if let Some(connection) = usable() {
+        if let Some(connection) = slot.usable() {
+            return Ok(connection);
+        }
+        self.connector.check_away()?;
+        let _connecting = slot.connecting.lock().await;
+        if let Some(connection) = slot.usable() {
             return Ok(connection);
         }
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Failure::Closed);
         }
         let connection = self.connector.connect().await?;
-        // Of several that connected for one slot, the first stays, and the others go when they
-        // have served their request.
-        if let Some(first) = usable() {
-            return Ok(first);
-        }
-        if !self.is_closed.load(Ordering::Acquire) {
-            slot.store(Some(Arc::clone(&connection)));
+        slot.current.store(Some(Arc::clone(&connection)));
+        if self.is_closed.load(Ordering::Acquire) {
+            slot.current.store(None);
         }
         Ok(connection)
     }
 
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
-        self.slots.iter().for_each(|slot| slot.store(None));
+        self.slots.iter().for_each(|slot| slot.current.store(None));
     }
 }
 

@@ -1,7 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use sessile_core::store::{StoreError, StoreErrorKind};
-use tokio::runtime::{Handle, Runtime};
+use tokio::{
+    runtime::{Handle, Runtime},
+    time::Instant,
+};
 
 use crate::{
     connection::{Connection, within},
@@ -97,8 +100,13 @@ impl Shared {
         const ATTEMPTS: usize = 8;
         let shared = Arc::clone(self);
         let arguments = Arc::new(arguments);
+        let sent_at = Instant::now();
         let done = self.runtime().spawn(async move {
             let mut turn = shared.writers.turn().await?;
+            // What has waited for longer than its caller is not done any more.
+            if !manner.is_endless && sent_at.elapsed() >= shared.request_timeout() {
+                return Err(Failure::TimedOut);
+            }
             let mut attempts = 1..ATTEMPTS;
             let mut repeats = 0..usize::from(manner.is_repeatable);
             loop {
