@@ -186,7 +186,7 @@ async fn an_answer_that_does_not_come_is_not_waited_for_for_ever() {
     let database = Database::new();
     let proxy = Proxy::to(Cluster::shared().port());
     let options = PostgresOptions::from_url(&database.url_at(proxy.port())).unwrap();
-    let store = options.request_timeout(Duration::from_millis(300)).open().await.unwrap();
+    let store = options.request_timeout(Duration::from_secs(1)).open().await.unwrap();
     let row = session();
     until_answered(async || store.insert_session(&app(), row.clone()).await).await;
     proxy.keep_answers_back();
@@ -203,10 +203,44 @@ async fn an_answer_that_does_not_come_is_not_waited_for_for_ever() {
     assert_eq!(replaced.await, DataReplacement::Replaced);
 }
 
+/// Whoever was told that it took too long does not see it done much later.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_waited_too_long_is_not_done_any_more() {
+    let database = Database::new();
+    let proxy = Proxy::to(Cluster::shared().port());
+    let options = PostgresOptions::from_url(&database.url_at(proxy.port())).unwrap();
+    let store = options.writers(1).request_timeout(Duration::from_secs(1)).open().await;
+    let (store, rows) = (store.unwrap(), [session(), session()]);
+    for row in &rows {
+        until_answered(async || store.insert_session(&app(), row.clone()).await).await;
+    }
+    let app = &app();
+    let write = async |row: &SessionRecord, data: &str| {
+        store.replace_session_data(app, &row.handle, data.to_owned(), None, NOW).await
+    };
+    until_answered(async || write(&rows[0], "{}").await).await;
+    proxy.keep_answers_back();
+    let late = r#"{"late":true}"#;
+    let done = "SELECT count(*) FROM session_info WHERE session_data LIKE '%late%'";
+    let (first, second) = tokio::join!(write(&rows[0], late), async {
+        // The first is done and not answered; the second waits for its connection.
+        while database.rows(done) != ["1"] {
+            tokio::task::yield_now().await;
+        }
+        write(&rows[1], late).await
+    });
+    assert_eq!(kind(first), Some(StoreErrorKind::Unavailable));
+    assert_eq!(kind(second), Some(StoreErrorKind::Unavailable));
+    proxy.let_answers_through();
+    until_answered(async || write(&rows[0], "{}").await).await;
+    let found = until_answered(async || store.get_session(app, &rows[1].handle).await).await;
+    assert_eq!(found.unwrap().session_data, "{}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_waits_too_long_is_given_up() {
     let database = Database::new();
-    let store = options(&database).request_timeout(Duration::from_millis(500));
+    let store = options(&database).request_timeout(Duration::from_secs(1));
     let store = store.open().await.unwrap();
     let row = session();
     until_answered(async || store.insert_session(&app(), row.clone()).await).await;
