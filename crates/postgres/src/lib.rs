@@ -15,8 +15,8 @@
 //!
 //! Every intent is one statement, or a few that are sent at once. Those of one kind that come while
 //! all connections are busy are gathered into one, so many concurrent writes share one wait for the
-//! disk; one that comes alone goes out at once. Reads share a few connections, on which each is sent while the answers to
-//! others are awaited.
+//! disk; one that comes alone goes out at once. Reads share a few connections, on which each is sent
+//! while the answers to others are awaited.
 //!
 //! PostgreSQL 13 or newer is needed. Where PgBouncer stands before it, let that pool sessions.
 
