@@ -327,12 +327,22 @@ impl History {
 
     /// The failures that were answered, other than that the store was away: there should be none.
     pub fn failures(&self) -> impl Iterator<Item = (OperationId, &str)> {
-        self.operations.iter().filter_map(|operation| match &operation.answer {
-            Some(Answer { outcome: Outcome::Failed { error }, .. }) => {
-                Some((operation.id, error.as_str()))
-            }
+        self.answers().filter_map(|(id, answer)| match &answer.outcome {
+            Outcome::Failed { error } | Outcome::Unavailable { error } => Some((id, &**error)),
             _ => None,
         })
+    }
+
+    /// The failures other than that the store was away: where it may be, there is none.
+    pub fn unexplained_failures(&self) -> impl Iterator<Item = (OperationId, &str)> {
+        self.answers().filter_map(|(id, answer)| match &answer.outcome {
+            Outcome::Failed { error } => Some((id, &**error)),
+            _ => None,
+        })
+    }
+
+    fn answers(&self) -> impl Iterator<Item = (OperationId, &Answer)> {
+        self.operations.iter().filter_map(|one| Some((one.id, one.answer.as_ref()?)))
     }
 
     /// What is known of every operation that was answered: when, and what.

@@ -22,6 +22,7 @@ use sessile_core::{
 use sessile_histories::{
     History, MonotonicClock, Recorder,
     final_state::FinalState,
+    history::OperationId,
     invariants::{Invariant, Violation, check},
     wallet::Wallet,
     workload::{refresh_all, run, run_until},
@@ -276,8 +277,16 @@ async fn open_postgres(url: &str) -> Result<impl Store + use<>, StoreError> {
 }
 
 /// Fails with what was found, and keeps the records where it was asked for.
-pub(crate) fn assert_nothing_found(run: &Run, (history, violations): &(History, Vec<Violation>)) {
-    let failures: Vec<_> = history.failures().collect();
+pub(crate) fn assert_nothing_found(run: &Run, found: &(History, Vec<Violation>)) {
+    fail_with(run, &found.0.failures().collect::<Vec<_>>(), &found.1);
+}
+
+/// The same, where the store was away at times.
+pub(crate) fn assert_nothing_else_found(run: &Run, found: &(History, Vec<Violation>)) {
+    fail_with(run, &found.0.unexplained_failures().collect::<Vec<_>>(), &found.1);
+}
+
+fn fail_with(run: &Run, failures: &[(OperationId, &str)], violations: &[Violation]) {
     if failures.is_empty() && violations.is_empty() {
         return;
     }
