@@ -8,6 +8,7 @@ mod core_server;
 mod data;
 mod handler;
 mod minting;
+mod postgres;
 mod raw_sqlite;
 mod refreshing;
 mod size;
@@ -58,7 +59,9 @@ enum Command {
     },
     /// `sessile serve` under load, and a call of it beside the engine called directly
     Core(core_server::LoadArguments),
-    /// All of the above but the core server, with 10 000 sessions
+    /// Refreshing in PostgreSQL, and the same calls with 10 000 sessions stored there
+    Postgres(postgres::Arguments),
+    /// All of the above with SQLite or in memory, but the core server, with 10 000 sessions
     All,
     /// Is the server of a measurement
     #[command(hide = true)]
@@ -89,6 +92,7 @@ fn run(Arguments { effort, folder, command }: &Arguments) -> anyhow::Result<()> 
         Command::Refresh => refreshing::measure(*effort, path),
         Command::Size { million } => size::measure(*effort, path, *million),
         Command::Core(arguments) => core_server::measure(*effort, path, arguments),
+        Command::Postgres(arguments) => postgres::measure(*effort, arguments),
         Command::All => {
             verification::measure(*effort)?;
             minting::measure(*effort)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sessile::{IssuedSession, SessionService, Sessions, sqlite::SqliteStore};
+use sessile::{IssuedSession, SessionService, Sessions, sqlite::SqliteStore, store::Store};
 use sessile_bench::{
     apps::{CLIENTS, log_in},
     race::{Contestant, Effort, race},
@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// A client's sessions, which it refreshes in turn.
-pub(crate) struct Refreshing {
-    pub(crate) sessions: Sessions<SqliteStore>,
+pub(crate) struct Refreshing<S> {
+    pub(crate) sessions: Sessions<S>,
     pub(crate) issued: Vec<IssuedSession>,
     pub(crate) next: usize,
 }
 
-impl Refreshing {
+impl<S: Store> Refreshing<S> {
     /// Refreshes the next session.
     pub(crate) async fn refresh(mut self) -> anyhow::Result<Self> {
         let index = self.next % self.issued.len();
@@ -34,18 +34,23 @@ impl Refreshing {
     }
 }
 
-/// Shares the sessions out among so many clients.
-pub(crate) fn clients(
-    sessions: &Sessions<SqliteStore>,
+/// Shares things out among so many clients.
+pub(crate) fn shares<T>(all: Vec<T>, clients: usize) -> Vec<Vec<T>> {
+    let mut shares: Vec<Vec<T>> = (0..clients).map(|_| Vec::new()).collect();
+    for (index, one) in all.into_iter().enumerate() {
+        shares[index % clients].push(one);
+    }
+    shares
+}
+
+/// Clients that refresh these sessions, each its share of them.
+pub(crate) fn clients<S: Store>(
+    sessions: &Sessions<S>,
     issued: Vec<IssuedSession>,
     clients: usize,
-) -> anyhow::Result<Clients<Refreshing>> {
-    let mut shares: Vec<Vec<IssuedSession>> = (0..clients).map(|_| Vec::new()).collect();
-    for (index, issued) in issued.into_iter().enumerate() {
-        shares[index % clients].push(issued);
-    }
+) -> anyhow::Result<Clients<Refreshing<S>>> {
     let state = |issued| Refreshing { sessions: sessions.clone(), issued, next: 0 };
-    Clients::new(shares.into_iter().map(state).collect())
+    Clients::new(shares(issued, clients).into_iter().map(state).collect())
 }
 
 pub(crate) fn measure(effort: Effort, folder: &Path) -> anyhow::Result<()> {

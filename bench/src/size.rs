@@ -23,18 +23,18 @@ use crate::{
     verification::runtime,
 };
 
-const SMALL: usize = 10_000;
-const LARGE: usize = 1_000_000;
+pub(crate) const SMALL: usize = 10_000;
+pub(crate) const LARGE: usize = 1_000_000;
 
 /// Sessions whose refresh tokens are known, at most. The others are rows alone.
-const REFRESHED: usize = 8_192;
+pub(crate) const REFRESHED: usize = 8_192;
 
 /// How long ago the first session was created: handles are ordered by time, and calls must not
 /// find all of theirs on neighbouring pages.
-const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(crate) const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// When all calls are made.
-const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// A database with sessions in it.
 struct Database {
@@ -47,7 +47,7 @@ struct Database {
 }
 
 /// When the session of that number was created.
-fn creation(index: usize, count: usize) -> Timestamp {
+pub(crate) fn creation(index: usize, count: usize) -> Timestamp {
     NOW.minus(AGE).plus(AGE.mul_f64(index as f64 / count as f64))
 }
 
@@ -246,7 +246,7 @@ fn measure_call(
                         // Time moves on between refreshes, and with it the rows in the index of
                         // expiry.
                         let clock = Arc::clone(&database.clock);
-                        refreshing.call(count, move |state: Refreshing| {
+                        refreshing.call(count, move |state: Refreshing<SqliteStore>| {
                             clock.advance(Duration::from_millis(1));
                             state.refresh()
                         })
