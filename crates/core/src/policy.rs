@@ -195,4 +195,20 @@ impl Policy {
         };
         Err(GeneralError::Configuration(problem.into()))
     }
+
+    /// Whether a SuperTokens core can read everything that is written under it.
+    pub(crate) fn check_shared(&self, has_wrapping_key: bool) -> Result<(), GeneralError> {
+        let problem = if self.algorithm != Algorithm::Rs256 {
+            "algorithm must be RS256"
+        } else if self.refresh_token_format != RefreshTokenFormat::SuperTokens {
+            "refresh_token_format must be that of SuperTokens"
+        } else if has_wrapping_key {
+            "there must be no wrapping key"
+        } else {
+            return Ok(());
+        };
+        let why = "because a SuperTokens core reads the same database; if none does any more, open \
+                   it as Sessile's own";
+        Err(GeneralError::Configuration(format!("{problem}, {why}").into()))
+    }
 }

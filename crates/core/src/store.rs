@@ -379,6 +379,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         candidate: String,
     ) -> impl Future<Output = Result<String, StoreError>> + Send;
 
+    /// Whether a SuperTokens core reads and writes the same database. Only what that can read may
+    /// be written there then, and an engine that would write anything else does not start. A store
+    /// around another answers as that does.
+    fn is_shared_with_supertokens(&self) -> bool {
+        false
+    }
+
     /// Removes what has expired, in one short step that holds nobody up; callers repeat it while
     /// it removes as many sessions as its limit, which does not apply to keys.
     fn sweep(

@@ -117,6 +117,10 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl Store for PostgresStore {
+    fn is_shared_with_supertokens(&self) -> bool {
+        self.ownership() == Ownership::Shared
+    }
+
     async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
         match submit(&self.shared, Insert::new(app, session)?).await? {
             true => Ok(()),

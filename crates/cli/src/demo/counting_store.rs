@@ -38,6 +38,10 @@ impl<S: Store> CountingStore<S> {
 }
 
 impl<S: Store> Store for CountingStore<S> {
+    fn is_shared_with_supertokens(&self) -> bool {
+        self.0.is_shared_with_supertokens()
+    }
+
     fn insert_session(
         &self,
         app: &AppId,

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 use sessile::{Secret, Sessions, SessionsBuilder, memory::MemoryStore, store::TenantStore};
 use sessile_server::{ConfigurationError, PlainText, Server, Settings, Sources};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, runtime::Handle, sync::watch};
 
 use crate::{logging, started::Started, tls::Tls};
 use place::{Place, measure_commits};
@@ -119,6 +119,7 @@ pub(crate) async fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
             opened.serve(sessions, measure_commits).await
         }
         Place::Postgres(options) => {
+            let options = options.runtime(Handle::current());
             let store = options.open().await.context("PostgreSQL cannot be used")?;
             opened.serve(place::in_postgres(store)?, |_| {}).await
         }

@@ -163,6 +163,9 @@ impl<S: Store> Engine<S> {
     ) -> Result<Self, Error> {
         policy.check()?;
         let Surroundings { store, clock, random, wrapping_key, .. } = &*surroundings;
+        if store.is_shared_with_supertokens() {
+            policy.check_shared(wrapping_key.is_some())?;
+        }
         let format = policy.refresh_token_format;
         let refresh_tokens =
             RefreshTokens::load(store, &app, format, wrapping_key.as_ref(), &**random).await?;

@@ -1,6 +1,8 @@
 use sessile_core::{
-    SessionHandle, TenantId,
+    Algorithm, SessionHandle, Sessions, TenantId, WrappingKey,
     clock::Timestamp,
+    policy::{Policy, RefreshTokenFormat},
+    random::SystemRandom,
     store::{SessionRecord, Store, StoreErrorKind, StoredSigningKey, StoredTenant, TenantStore},
 };
 use sessile_postgres::Ownership;
@@ -238,4 +240,39 @@ async fn a_row_beside_a_session_is_written_only_for_what_it_holds() {
     // The core removes the session, and what was beside it goes.
     database.run("DELETE FROM session_info");
     assert_eq!(beside(), ["0"]);
+}
+
+#[tokio::test]
+async fn an_engine_that_would_write_what_a_core_cannot_read_does_not_start() {
+    let (theirs, ours) = (shared_database(), Database::new());
+    let supertokens = Policy {
+        algorithm: Algorithm::Rs256,
+        refresh_token_format: RefreshTokenFormat::SuperTokens,
+        ..Policy::default()
+    };
+    let of_another_algorithm = Policy { algorithm: Algorithm::Es256, ..supertokens.clone() };
+    let of_another_format =
+        Policy { refresh_token_format: RefreshTokenFormat::Sessile, ..supertokens.clone() };
+    for (policy, is_sealed, problem) in [
+        (of_another_algorithm, false, Some("algorithm must be RS256, because a SuperTokens core")),
+        (of_another_format, false, Some("refresh_token_format must be that of SuperTokens, ")),
+        (
+            supertokens.clone(),
+            true,
+            Some("there must be no wrapping key, because a SuperTokens core"),
+        ),
+        (supertokens, false, None),
+    ] {
+        for database in [&theirs, &ours] {
+            let mut builder = Sessions::builder(open(database).await).policy(policy.clone());
+            if is_sealed {
+                builder = builder.wrapping_key(WrappingKey::generate(&SystemRandom).unwrap());
+            }
+            let said = builder.build().await.err().map(|error| error.to_string());
+            match problem.filter(|_| std::ptr::eq(database, &theirs)) {
+                Some(problem) => assert!(said.unwrap().contains(problem)),
+                None => assert_eq!(said, None),
+            }
+        }
+    }
 }

@@ -147,6 +147,10 @@ impl<S: Store> MeasuredStore<S> {
 }
 
 impl<S: Store> Store for MeasuredStore<S> {
+    fn is_shared_with_supertokens(&self) -> bool {
+        self.store.is_shared_with_supertokens()
+    }
+
     async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
         self.measured("insert_session", self.store.insert_session(app, session)).await
     }
