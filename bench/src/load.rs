@@ -121,7 +121,6 @@ impl Connection {
     async fn exchange(&mut self) -> anyhow::Result<()> {
         let request = &self.requests[self.next % self.requests.len()];
         self.next += 1;
-        self.stream.write_all(request).await?;
         exchange(&mut self.stream, &mut self.buffer, request).await.map(drop)
     }
 }
