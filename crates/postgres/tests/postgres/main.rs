@@ -14,6 +14,7 @@ use sessile_postgres::{PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::Database;
 
 mod conformance;
+mod examination;
 mod outage;
 mod ownership;
 mod proxy;
