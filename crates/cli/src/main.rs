@@ -4,6 +4,7 @@
 
 mod administration;
 mod demo;
+mod doctor;
 mod logging;
 mod serve;
 mod started;
@@ -33,6 +34,9 @@ enum Command {
     Sessions(administration::SessionsArguments),
     /// Lists and replaces signing keys, in a store or on a running server.
     Keys(administration::KeysArguments),
+    /// Says whether a database, file or server is ready for Sessile, and what to do if it is not.
+    /// Ends with status 0 if it is. Changes nothing.
+    Doctor(doctor::DoctorArguments),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +50,11 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Sessions(arguments) => administration::manage_sessions(&arguments),
         Command::Keys(arguments) => administration::manage_keys(&arguments),
+        Command::Doctor(arguments) => match doctor::run(&arguments) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

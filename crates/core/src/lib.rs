@@ -40,6 +40,7 @@ mod sealed;
 mod secret;
 mod service;
 mod session;
+mod stored_keys;
 mod tenant_store;
 
 pub mod clock;

@@ -7,11 +7,14 @@
 
 use std::{error::Error as StdError, fmt, future::Future, num::NonZeroUsize};
 
-pub use crate::tenant_store::{StoredTenant, TenantStore};
 use crate::{
     clock::Timestamp,
     identifier::{AppId, SessionHandle, TenantScope},
     rotation::{Rotation, TokenHash},
+};
+pub use crate::{
+    stored_keys::StoredSecret,
+    tenant_store::{StoredTenant, TenantStore},
 };
 
 /// A session as a store keeps it.

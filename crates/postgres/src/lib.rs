@@ -25,6 +25,7 @@
 
 mod connection;
 mod connector;
+mod examination;
 mod failure;
 mod lane;
 mod names;
@@ -39,6 +40,9 @@ mod store;
 mod tls;
 mod url;
 
+pub use examination::{
+    Content, Elsewhere, Encryption, Examination, Server, Structure, UnusableKey,
+};
 pub use names::InvalidName;
 pub use options::PostgresOptions;
 pub use ownership::Ownership;

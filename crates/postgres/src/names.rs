@@ -62,6 +62,7 @@ macro_rules! tables {
 }
 
 tables! {
+    app_id_to_user_id,
     apps,
     jwt_signing_keys,
     key_value,
@@ -76,6 +77,7 @@ tables! {
     tenant_first_factors,
     tenant_required_secondary_factors,
     tenants,
+    userid_mapping,
 }
 
 impl Names {
@@ -90,6 +92,7 @@ impl Names {
         };
         Ok(Self {
             schema: checked(&naming.schema)?,
+            app_id_to_user_id: prefixed("app_id_to_user_id")?,
             apps: prefixed("apps")?,
             jwt_signing_keys: prefixed("jwt_signing_keys")?,
             key_value: named(&naming.key_value_table, "key_value")?,
@@ -104,7 +107,15 @@ impl Names {
             tenant_first_factors: prefixed("tenant_first_factors")?,
             tenant_required_secondary_factors: prefixed("tenant_required_secondary_factors")?,
             tenants: prefixed("tenants")?,
+            userid_mapping: prefixed("userid_mapping")?,
         })
+    }
+
+    /// The tables that a store reads and writes. The others are only looked at when a database is
+    /// examined: they say what SuperTokens' core knows of users.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = &str> {
+        let users = [&self.app_id_to_user_id, &self.userid_mapping];
+        self.all().into_iter().filter(move |table| !users.iter().any(|user| user == table))
     }
 
     /// Whether a table of that name is one of these.

@@ -102,7 +102,7 @@ impl PostgresStore {
 }
 
 /// The report that the settings are wrong.
-fn unusable(problem: &dyn fmt::Display) -> StoreError {
+pub(crate) fn unusable(problem: &dyn fmt::Display) -> StoreError {
     StoreError::new(StoreErrorKind::Incompatible, problem.to_string())
 }
 

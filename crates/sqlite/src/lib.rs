@@ -24,6 +24,7 @@
 
 mod backup;
 mod connection;
+mod examination;
 mod failure;
 mod file;
 mod options;
@@ -34,6 +35,7 @@ mod statements;
 mod store;
 mod writer;
 
+pub use examination::{Examination, examine};
 pub use options::{Durability, SqliteOptions};
 pub use store::SqliteStore;
 pub use writer::Statistics;

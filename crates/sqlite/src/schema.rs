@@ -68,6 +68,11 @@ const MIGRATIONS: &[&str] = &[
 ",
 ];
 
+/// The version that this program makes.
+pub(crate) const fn known_version() -> usize {
+    MIGRATIONS.len()
+}
+
 /// The number of migrations that the file has seen; zero for an empty file. Changes nothing.
 ///
 /// # Errors

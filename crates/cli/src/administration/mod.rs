@@ -8,6 +8,8 @@ mod sessions;
 mod store;
 
 pub(crate) use keys::{KeysArguments, run as manage_keys};
+pub(crate) use output::{print_json, readable};
+pub(crate) use server::RunningServer;
 pub(crate) use sessions::{SessionsArguments, run as manage_sessions};
 
 use std::path::PathBuf;
@@ -45,7 +47,7 @@ struct Target {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the type that clap wants")]
-fn hidden(text: &str) -> Result<Secret, std::convert::Infallible> {
+pub(crate) fn hidden(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.to_owned()))
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Prints a value as JSON, on lines.
-pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
@@ -36,7 +36,7 @@ pub(super) fn time(milliseconds: i64) -> String {
 }
 
 /// A text that somebody else chose, without what would move the cursor of a terminal.
-pub(super) fn readable(text: &str) -> String {
+pub(crate) fn readable(text: &str) -> String {
     text.chars()
         .flat_map(|character| {
             let (escaped, plain) = if character.is_control() {

@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
 
-pub(super) struct RunningServer {
+pub(crate) struct RunningServer {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     /// The URL of the app, without a slash at the end.
     base: String,
@@ -63,7 +63,7 @@ struct ToldKey {
 }
 
 impl RunningServer {
-    pub(super) fn new(url: &str, api_key: Option<Secret>, app: &AppId) -> anyhow::Result<Self> {
+    pub(crate) fn new(url: &str, api_key: Option<Secret>, app: &AppId) -> anyhow::Result<Self> {
         let uri: Uri = url.parse().context("the server's URL cannot be read")?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             bail!("the server's URL must begin with http:// or https:// and name a host");
@@ -81,6 +81,17 @@ impl RunningServer {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        let body = self.exchange(method, path, body).await?;
+        serde_json::from_slice(&body).context("the server's answer is no JSON")
+    }
+
+    /// The body of the answer, whatever it is.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Bytes> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -113,7 +124,17 @@ impl RunningServer {
             };
             bail!("the server answered {}: {}{advice}", status.as_u16(), text.trim());
         }
-        serde_json::from_slice(&body).context("the server's answer is no JSON")
+        Ok(body)
+    }
+
+    /// Asks whether the server is well and has its database.
+    pub(crate) async fn hello(&self) -> anyhow::Result<()> {
+        self.exchange(Method::GET, "/hello", None).await.map(drop)
+    }
+
+    /// The versions of the Core Driver Interface that the server has.
+    pub(crate) async fn versions(&self) -> anyhow::Result<Vec<String>> {
+        texts(self.call(Method::GET, "/apiversion", None).await?, "versions")
     }
 
     pub(super) async fn sessions_of_user(&self, user_id: &str) -> anyhow::Result<Vec<Session>> {

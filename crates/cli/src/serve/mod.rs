@@ -13,7 +13,8 @@ use sessile_server::{ConfigurationError, PlainText, Server, Settings, Sources};
 use tokio::{net::TcpListener, runtime::Handle, sync::watch};
 
 use crate::{logging, started::Started, tls::Tls};
-use place::{Place, measure_commits};
+pub(crate) use place::Place;
+use place::measure_commits;
 
 /// What `sessile serve` can be told. The rest is told by a file and the environment.
 #[derive(Args, Debug)]

@@ -16,7 +16,7 @@ use super::database;
 const DEFAULT_STORE: &str = "sessile.db";
 
 /// What keeps the sessions.
-pub(super) enum Place {
+pub(crate) enum Place {
     File(PathBuf),
     Memory,
     Postgres(Box<PostgresOptions>),
@@ -24,7 +24,7 @@ pub(super) enum Place {
 
 impl Place {
     /// What the settings name. No two things are named for that.
-    pub(super) fn of(settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) fn of(settings: &Settings) -> anyhow::Result<Self> {
         let postgres = &settings.postgres;
         let dynamic = settings.server.app.access_token_signing_key_dynamic;
         let Some(store) = settings.store.as_ref().map(Secret::expose) else {

@@ -63,6 +63,24 @@ async fn load_secret<S: Store>(
     Ok(wrapping::unwrap(wrapping_key, app, name, &stored)?)
 }
 
+/// Checks that a key can be made of the app's secret of that name.
+pub(crate) fn check_secret(
+    app: &AppId,
+    name: &str,
+    stored: &str,
+    wrapping_key: Option<&WrappingKey>,
+) -> Result<(), GeneralError> {
+    let text = wrapping::unwrap(wrapping_key, app, name, stored)?;
+    if text.is_empty() {
+        return Err(GeneralError::Cryptography("reading an empty secret"));
+    }
+    if name == sessile_format::KEY_NAME {
+        sessile_format::read_key(&text).map(drop)
+    } else {
+        Ok(())
+    }
+}
+
 impl RefreshTokens {
     /// Reads the app's keys from the store, or makes them.
     pub(crate) async fn load<S: Store>(

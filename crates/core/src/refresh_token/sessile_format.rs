@@ -24,7 +24,7 @@ use crate::{
 };
 
 const PREFIX: &str = "srt1.";
-const KEY_NAME: &str = "sessile_refresh_token_key";
+pub(super) const KEY_NAME: &str = "sessile_refresh_token_key";
 
 /// The key of an app for this format. It never changes.
 pub(super) struct SessileFormat {
@@ -43,10 +43,7 @@ impl SessileFormat {
         let fresh = Zeroizing::new(random_bytes::<32>(random)?);
         let candidate = Zeroizing::new(URL_SAFE_NO_PAD.encode(fresh.as_slice()));
         let text = load_secret(store, app, KEY_NAME, &candidate, wrapping_key, random).await?;
-        let key = URL_SAFE_NO_PAD
-            .decode(text.as_bytes())
-            .map_err(|_| GeneralError::Cryptography("reading the refresh-token key"))?;
-        Ok(Self { app: app.clone(), key: Zeroizing::new(key) })
+        Ok(Self { app: app.clone(), key: read_key(&text)? })
     }
 
     fn context(&self) -> [&str; 2] {
@@ -71,6 +68,12 @@ impl SessileFormat {
         let sealed = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
         read_content(&sealed::open(&self.key, &self.context(), &sealed)?)
     }
+}
+
+/// The key that a secret's text holds.
+pub(super) fn read_key(text: &str) -> Result<Zeroizing<Vec<u8>>, GeneralError> {
+    const UNREADABLE: GeneralError = GeneralError::Cryptography("reading the refresh-token key");
+    URL_SAFE_NO_PAD.decode(text.as_bytes()).map(Zeroizing::new).map_err(|_| UNREADABLE)
 }
 
 /// What is sealed.

@@ -3,6 +3,9 @@
 mod definition;
 mod inspection;
 mod statistics;
+mod survey;
+
+pub(crate) use self::survey::{Survey, survey};
 
 use std::time::Duration;
 
@@ -22,7 +25,7 @@ use crate::{
 };
 
 /// The version of Sessile's own tables. An older one is brought forward, a newer one refused.
-const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 1;
 
 /// How long to wait for a table's lock, in milliseconds: whoever waits for it holds up everybody
 /// who comes after.

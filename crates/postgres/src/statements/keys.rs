@@ -177,7 +177,7 @@ async fn insert(
 
 /// Whether SuperTokens' core reads such a key: RS256, its halves in the open, and named as it names
 /// them.
-fn is_supertokens_key(key: &StoredSigningKey) -> bool {
+pub(crate) fn is_supertokens_key(key: &StoredSigningKey) -> bool {
     let is_plain = key.material.contains('|')
         && !key.material.starts_with(SEALED)
         && can_be_kept(&key.material);

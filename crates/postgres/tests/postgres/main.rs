@@ -16,6 +16,7 @@ use sessile_postgres_fixture::Database;
 mod conformance;
 mod core_tokens;
 mod encryption;
+mod examination;
 mod hosts;
 mod outage;
 mod ownership;

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 mod backups;
 mod batches;
 mod conformance;
+mod examinations;
 mod files;
 mod limits;
 mod sharing;

@@ -1,0 +1,329 @@
+//! A PostgreSQL database.
+
+use std::sync::Arc;
+
+use sessile::{
+    WRAPPING_KEY_VARIABLE, WrappingKey,
+    clock::SystemClock,
+    postgres::{Content, Elsewhere, Encryption, Examination, PostgresOptions, Server, Structure},
+};
+
+use super::{
+    report::{Finding, Report},
+    way_back,
+};
+
+/// The oldest version that has all that Sessile asks, as PostgreSQL numbers them.
+const OLDEST_VERSION: i32 = 130_000;
+
+/// How far two clocks may be apart, in milliseconds.
+const CLOCK_DIFFERENCE: i64 = 1000;
+
+/// The most names of one kind that are listed.
+const LISTED: usize = 10;
+
+pub(super) async fn examine(options: PostgresOptions) -> Report {
+    let wrapping_key = match std::env::var(WRAPPING_KEY_VARIABLE) {
+        Ok(text) if !text.is_empty() => match WrappingKey::from_text(&text) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                let text = format!("in {WRAPPING_KEY_VARIABLE}: {error}");
+                return Report::new(vec![Finding::problem("wrapping key", text)]);
+            }
+        },
+        _ => None,
+    };
+    match options.examine(wrapping_key, Arc::new(SystemClock)).await {
+        Ok(examination) => {
+            Report::new(judge(&examination)).with_way_back(way_back::lines(&examination))
+        }
+        Err(error) => Report::new(vec![Finding::problem("connection", error.to_string())]),
+    }
+}
+
+fn judge(examination: &Examination) -> Vec<Finding> {
+    let Examination { server, structure, content, .. } = examination;
+    let mut findings = vec![
+        connection(server),
+        version(server),
+        writes(server),
+        clock(server),
+        connections(server),
+        tables(structure),
+    ];
+    // Nothing more can be said of tables that are not known.
+    if structure.unusable.is_none() {
+        findings.push(rights(structure));
+        if structure.has_sessions {
+            findings.extend([mark(structure), indexes(structure)]);
+            findings.extend([users(content), mapped_users(content), tenants(content)]);
+            findings.push(keys(content));
+        }
+    }
+    findings
+}
+
+fn connection(server: &Server) -> Finding {
+    let Server { database, user, .. } = server;
+    match &server.encryption {
+        Encryption::Tls(version) => {
+            Finding::ok("connection", format!("{database}, as {user}, over {version}"))
+        }
+        Encryption::Local => {
+            Finding::ok("connection", format!("{database}, as {user}, on this machine"))
+        }
+        _ => Finding::note("connection", format!("{database}, as {user}, without TLS"))
+            .advise("let the server offer TLS, and add sslmode=verify-full to the URL"),
+    }
+}
+
+fn version(server: &Server) -> Finding {
+    let (major, encoding) = (server.version / 10_000, &server.encoding);
+    if server.version < OLDEST_VERSION {
+        Finding::problem("version", format!("PostgreSQL {major}")).advise("version 13 is needed")
+    } else if encoding != "UTF8" {
+        Finding::problem("version", format!("the database has the encoding {encoding}"))
+            .advise("move it to one with UTF8")
+    } else {
+        Finding::ok("version", format!("PostgreSQL {major}"))
+    }
+}
+
+fn writes(server: &Server) -> Finding {
+    if server.is_replica {
+        Finding::problem("writes", "the server is a replica, which takes none")
+            .advise("connect to the primary server")
+    } else if server.is_read_only {
+        Finding::problem("writes", "transactions of this user or database read only")
+            .advise("set default_transaction_read_only to off for it")
+    } else {
+        Finding::ok("writes", "the server takes them")
+    }
+}
+
+fn clock(server: &Server) -> Finding {
+    let apart = server.clock_ahead;
+    if apart.abs() <= CLOCK_DIFFERENCE {
+        return Finding::ok("clock", format!("{} ms from this machine's", apart.abs()));
+    }
+    let direction = if apart > 0 { "ahead of" } else { "behind" };
+    Finding::note("clock", format!("{} ms {direction} this machine's", apart.abs()))
+        .advise("set both by NTP: sessions and keys have their times from the machines of Sessile")
+}
+
+fn connections(server: &Server) -> Finding {
+    let (wanted, limit) = (server.connections_wanted, server.connection_limit);
+    // The one that looked is among them.
+    let others = server.connections - 1;
+    let wanted_number = i64::try_from(wanted).unwrap_or(i64::MAX);
+    let text = format!("{wanted} for each Sessile; {limit} are allowed, and {others} are there");
+    let advice = "lower postgresql_connection_pool_size, or raise the limit";
+    if wanted_number > limit {
+        Finding::problem("connections", text).advise(advice)
+    } else if wanted_number > limit - others {
+        Finding::note("connections", text).advise(advice)
+    } else {
+        Finding::ok("connections", text)
+    }
+}
+
+fn tables(structure: &Structure) -> Finding {
+    if let Some(problem) = &structure.unusable {
+        return Finding::problem("tables", problem.clone());
+    }
+    if !structure.has_sessions {
+        return match structure.elsewhere.as_slice() {
+            [] => Finding::note("tables", "there are none: Sessile makes them at its first start"),
+            found => {
+                let settings: Vec<_> = found.iter().take(LISTED).map(settings_for).collect();
+                Finding::problem("tables", "there are none of sessions here, but elsewhere")
+                    .advise(format!("set {}", settings.join("; or set ")))
+            }
+        };
+    }
+    let missing = structure.missing_tables.iter().chain(&structure.missing_columns);
+    let missing: Vec<_> = missing.cloned().collect();
+    if missing.is_empty() {
+        return Finding::ok("tables", "as a SuperTokens core 12.1 has them");
+    }
+    let text = format!("of a core before 12.1, without {}", missing.join(", "));
+    Finding::note("tables", text)
+        .advise("Sessile adds them at its start, which takes no time; older cores do not mind")
+}
+
+/// The settings that name tables which were found elsewhere.
+fn settings_for(found: &Elsewhere) -> String {
+    let schema = format!("postgresql_table_schema: {}", found.schema);
+    match found.prefix() {
+        Some("") => format!("{schema}, without a prefix of tables"),
+        Some(prefix) => format!("{schema}, postgresql_table_names_prefix: {prefix}"),
+        None => format!("{schema}, postgresql_session_info_table_name: {}", found.table),
+    }
+}
+
+fn mark(structure: &Structure) -> Finding {
+    let known = structure.known_version;
+    match (structure.own_version, structure.ownership) {
+        (Some(version), _) if version > known => {
+            let text = format!("Sessile's own tables have version {version}");
+            Finding::problem("mark", text)
+                .advise(format!("use a newer Sessile: this knows {known}"))
+        }
+        (Some(_), Some(ownership)) => Finding::ok("mark", format!("the database is {ownership}")),
+        _ => Finding::ok("mark", "none yet: Sessile will mark the database as shared"),
+    }
+}
+
+fn rights(structure: &Structure) -> Finding {
+    let Structure { missing_rights, owned_by_others, .. } = structure;
+    if missing_rights.is_empty() && owned_by_others.is_empty() {
+        return Finding::ok("rights", "the user has all that are needed");
+    }
+    let mut problems = Vec::new();
+    let mut advice = Vec::new();
+    if !missing_rights.is_empty() {
+        problems.push("the user lacks some".to_owned());
+        advice.push(format!("{};", missing_rights.join("; ")));
+    }
+    if !owned_by_others.is_empty() {
+        problems.push(format!("only their owner may change {}", owned_by_others.join(", ")));
+        advice.push("start Sessile once as the owner of the tables".to_owned());
+    }
+    Finding::problem("rights", problems.join(", and ")).advise(advice.join(" "))
+}
+
+fn indexes(structure: &Structure) -> Finding {
+    let missing = &structure.missing_indexes;
+    if missing.is_empty() {
+        return Finding::ok("indexes", "all are there");
+    }
+    let by_itself = match structure.lacks_user_index {
+        true => "Sessile makes that of users at its start, beside the traffic; or ",
+        false => "",
+    };
+    Finding::note("indexes", format!("{} are missing", missing.len()))
+        .advise(format!("{by_itself}make them now: {};", missing.join("; ")))
+}
+
+fn users(content: &Content) -> Finding {
+    let linked = content.linked_users;
+    if linked == 0 {
+        return Finding::ok("linked users", "none");
+    }
+    let text = format!(
+        "{linked} are linked to a primary user with another id. Sessile knows sessions and no \
+         users: it shows their sessions by the id with which they were made, in access tokens too, \
+         and does not find them by the primary one"
+    );
+    Finding::problem("linked users", text)
+        .advise("unlink them, or leave the sessions of this database to SuperTokens' core")
+}
+
+fn mapped_users(content: &Content) -> Finding {
+    let (mapped, sessions) = (content.mapped_users, content.sessions_of_mapped_users);
+    if sessions > 0 {
+        let text = format!(
+            "{mapped}, and {sessions} sessions have the id from before the mapping: Sessile shows \
+             them by that id"
+        );
+        return Finding::problem("mapped users", text).advise("end these sessions first");
+    }
+    match mapped {
+        0 => Finding::ok("mapped users", "none"),
+        mapped => {
+            Finding::ok("mapped users", format!("{mapped}; their sessions have the external id"))
+        }
+    }
+}
+
+fn tenants(content: &Content) -> Finding {
+    let elsewhere: Vec<_> =
+        content.tenants_elsewhere.iter().chain(&content.tenants_of_domains).cloned().collect();
+    if elsewhere.is_empty() {
+        return Finding::ok("tenants", "none has a database or domain of its own");
+    }
+    Finding::problem("tenants", format!("{} are not served", listed(&elsewhere))).advise(
+        "tenants with a database or domain of their own need a Sessile, or SuperTokens' core, of \
+         their own",
+    )
+}
+
+fn keys(content: &Content) -> Finding {
+    let usable = content.usable_keys;
+    if !content.unusable_keys.is_empty() {
+        let keys = content.unusable_keys.iter();
+        let keys: Vec<_> = keys
+            .map(|key| format!("{} of the app {} ({})", key.key, key.app, key.problem))
+            .collect();
+        return Finding::problem("keys", format!("these cannot be used: {}", listed(&keys)))
+            .advise(format!(
+                "set {WRAPPING_KEY_VARIABLE} where they are sealed; see who wrote the others"
+            ));
+    }
+    match content.legacy_keys {
+        0 => Finding::ok("keys", format!("{usable} signing keys and secrets can be used")),
+        _ => Finding::note("keys", format!("{usable} can be used; one is as a core 2.x kept it"))
+            .advise("Sessile moves it at its start, as newer cores do"),
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(LISTED) {
+        Some(more) if more > 0 => format!("{shown} and {more} more"),
+        _ => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::report::Level;
+
+    fn server() -> Server {
+        Server {
+            database: "database 'shop' at db.example:5432".into(),
+            version: 130_000,
+            encoding: "UTF8".into(),
+            encryption: Encryption::Tls("TLSv1.3".into()),
+            user: "sessile".into(),
+            is_replica: false,
+            is_read_only: false,
+            clock_ahead: 1000,
+            connection_limit: 10,
+            connections: 1,
+            connections_wanted: 10,
+        }
+    }
+
+    #[test]
+    fn a_server_is_judged_by_what_it_is() {
+        use Level::{Note, Ok, Problem};
+
+        let is = |check: fn(&Server) -> Finding, level, change: fn(&mut Server)| {
+            let mut changed = server();
+            change(&mut changed);
+            assert_eq!(check(&changed).level, level, "{changed:?}");
+        };
+        for check in [connection, version, writes, clock, connections] {
+            is(check, Ok, |_| {});
+        }
+        is(connection, Ok, |server| server.encryption = Encryption::Local);
+        is(connection, Note, |server| server.encryption = Encryption::None);
+        is(version, Problem, |server| server.version = 129_999);
+        is(version, Problem, |server| server.encoding = "LATIN1".into());
+        is(writes, Problem, |server| server.is_replica = true);
+        is(writes, Problem, |server| server.is_read_only = true);
+        is(clock, Note, |server| server.clock_ahead = 1001);
+        is(clock, Note, |server| server.clock_ahead = -1001);
+        is(connections, Note, |server| server.connections = 2);
+        is(connections, Problem, |server| server.connection_limit = 9);
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<_> = (0..12).map(|number| number.to_string()).collect();
+        assert_eq!(listed(&names), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");
+        assert_eq!(listed(&names[..10]), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
+    }
+}

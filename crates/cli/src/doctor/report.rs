@@ -1,0 +1,105 @@
+//! What was found, for people and for programs.
+
+use serde::Serialize;
+
+use crate::administration::{print_json, readable};
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    Ok,
+    /// Somebody should know it.
+    Note,
+    /// Sessile cannot be used so, or not without harm.
+    Problem,
+}
+
+/// The outcome of a check.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Finding {
+    pub(super) check: &'static str,
+    pub(super) level: Level,
+    pub(super) text: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) advice: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn ok(check: &'static str, text: impl Into<String>) -> Self {
+        Self { check, level: Level::Ok, text: text.into(), advice: None }
+    }
+
+    pub(super) fn note(check: &'static str, text: impl Into<String>) -> Self {
+        Self { level: Level::Note, ..Self::ok(check, text) }
+    }
+
+    pub(super) fn problem(check: &'static str, text: impl Into<String>) -> Self {
+        Self { level: Level::Problem, ..Self::ok(check, text) }
+    }
+
+    /// The same with what to do about it.
+    pub(super) fn advise(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+}
+
+/// All that was found.
+#[derive(Debug)]
+pub(super) struct Report {
+    findings: Vec<Finding>,
+    /// How to do without Sessile again, a line each.
+    way_back: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn new(findings: Vec<Finding>) -> Self {
+        Self { findings, way_back: Vec::new() }
+    }
+
+    pub(super) fn with_way_back(self, way_back: Vec<String>) -> Self {
+        Self { way_back, ..self }
+    }
+
+    fn problems(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.level == Level::Problem)
+    }
+
+    /// Whether nothing stands in the way.
+    pub(super) fn is_ready(&self) -> bool {
+        self.problems().next().is_none()
+    }
+
+    pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            return print_json(&serde_json::json!({
+                "ready": self.is_ready(),
+                "findings": self.findings,
+                "wayBack": self.way_back,
+            }));
+        }
+        let width = self.findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0);
+        for Finding { check, level, text, advice } in &self.findings {
+            let level = match level {
+                Level::Ok => "ok",
+                Level::Note => "note",
+                Level::Problem => "problem",
+            };
+            let advice = advice.as_ref().map(|advice| format!(": {advice}")).unwrap_or_default();
+            println!("{level:<7}  {check:<width$}  {}", readable(&format!("{text}{advice}")));
+        }
+        if self.is_ready() {
+            println!("ready");
+        } else {
+            let checks: Vec<_> = self.problems().map(|finding| finding.check).collect();
+            println!("not ready: {}", checks.join(", "));
+        }
+        if !self.way_back.is_empty() {
+            println!("\nThe way back:");
+        }
+        for line in &self.way_back {
+            println!("- {}", readable(line));
+        }
+        Ok(())
+    }
+}
