@@ -36,6 +36,7 @@ mod schema;
 mod shared;
 mod statements;
 mod store;
+mod suspension;
 mod tls;
 mod url;
 
@@ -43,4 +44,5 @@ pub use names::InvalidName;
 pub use options::PostgresOptions;
 pub use ownership::Ownership;
 pub use store::PostgresStore;
+pub use suspension::Suspended;
 pub use url::InvalidSettings;

@@ -20,6 +20,7 @@ mod proxy;
 mod runtime;
 mod schema;
 mod sharing;
+mod suspension;
 mod upgrade;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
