@@ -62,9 +62,7 @@ impl Shared {
         }
         let process = Arc::new(Process::start()?);
         let before = std::mem::replace(&mut *state, State::Running(Arc::clone(&process)));
-        // What belongs to the process that this one was forked from must not be touched: not its
-        // file, and its threads are not here.
-        std::mem::forget(before);
+        let_go(before);
         Ok(process)
     }
 
@@ -91,6 +89,23 @@ impl Shared {
         F: Future<Output = Result<Answer, Failure>> + Send + 'static,
     {
         self.call(py, false, |process| work(process, Arc::clone(&self.settings)))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let_go(std::mem::replace(state, State::Closed));
+    }
+}
+
+/// What belongs to the process that this one was forked from must not be touched: not its file or
+/// connections, and its threads are not here.
+fn let_go(state: State) {
+    if let State::Running(process) = state
+        && !process.is_current()
+    {
+        std::mem::forget(process);
     }
 }
 
@@ -128,6 +143,12 @@ impl Engine {
         let state = Mutex::new(State::Idle);
         let shared = Arc::new(Shared { settings, web_config, make_error, state });
         Ok(Self { shared, forking: Mutex::new(None) })
+    }
+
+    /// Where sessions are kept, for a log: without user and password.
+    #[getter]
+    fn location(&self) -> String {
+        self.shared.settings.location.description()
     }
 
     /// The path of the refresh route.
@@ -174,7 +195,7 @@ impl Engine {
         close(py, before);
     }
 
-    /// Closes the file so that the process can fork. Calls of other threads wait for `end_fork`,
+    /// Closes the store so that the process can fork. Calls of other threads wait for `end_fork`,
     /// which must follow, in this process; in the forked one it must not.
     fn begin_fork(&self, py: Python<'_>) {
         if let Some(process) = self.shared.running() {
@@ -183,7 +204,7 @@ impl Engine {
         }
     }
 
-    /// Opens the file again. If that fails, the next call tries once more.
+    /// Opens the store again. If that fails, the next call tries once more.
     fn end_fork(&self, py: Python<'_>) {
         let Some(process) = self.forking().take() else { return };
         if py.detach(|| process.end_fork()).is_err() {
@@ -369,8 +390,6 @@ pub(crate) fn tenant(text: &str) -> PyResult<TenantId> {
 fn close(py: Python<'_>, state: State) {
     match state {
         State::Running(process) if process.is_current() => py.detach(|| process.close()),
-        // That of the process that this one was forked from.
-        State::Running(process) => std::mem::forget(process),
-        State::Idle | State::Closed => {}
+        other => let_go(other),
     }
 }

@@ -15,6 +15,7 @@ mod file_store;
 mod information;
 mod json;
 mod notifier;
+mod postgres_store;
 mod process;
 mod session;
 mod settings;

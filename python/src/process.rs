@@ -9,13 +9,19 @@ use std::{
 
 use async_lock::OnceCell;
 use futures_channel::oneshot;
-use sessile::{Sessions, SessionsBuilder, WebSessions, store::StoreError};
+use sessile::{
+    Sessions, SessionsBuilder, WebSessions,
+    policy::RefreshTokenFormat,
+    postgres::{Ownership, PostgresOptions},
+    store::StoreError,
+};
 
 use crate::{
     call::block_on,
     failure::Failure,
     file_store::FileStore,
     notifier::Notifier,
+    postgres_store::PostgresStore,
     settings::{Location, Settings},
     store::OpenStore,
 };
@@ -72,7 +78,7 @@ impl Process {
         self.opened.get_or_try_init(|| self.open_in_a_thread(Arc::clone(settings))).await
     }
 
-    /// Opening waits for the disk, which must not hold the event loop up.
+    /// Opening waits for the disk or the network, which must not hold the event loop up.
     async fn open_in_a_thread(&self, settings: Arc<Settings>) -> Result<Opened, Failure> {
         let (sender, receiver) = oneshot::channel();
         let threads = Arc::clone(&self.threads);
@@ -120,7 +126,7 @@ impl Process {
         }
     }
 
-    /// Finishes what was begun and closes the file, until `end_fork`. Must be called without
+    /// Finishes what was begun and closes the store, until `end_fork`. Must be called without
     /// holding the interpreter.
     pub(crate) fn begin_fork(&self) {
         self.wait_for_opening();
@@ -129,21 +135,35 @@ impl Process {
         }
     }
 
-    /// Opens the file again, in the process that has forked, and lets those go on who wait for it.
+    /// Opens the store again, in the process that has forked, and lets those go on who wait for it.
     pub(crate) fn end_fork(&self) -> Result<(), StoreError> {
         self.all_opened().iter().try_for_each(|sessions| sessions.store().end_fork())
     }
 }
 
 async fn open(settings: &Settings) -> Result<Opened, Failure> {
+    let mut policy = settings.policy.clone();
     let builder = match &settings.location {
         Location::Memory => Sessions::builder(OpenStore::in_memory()),
         Location::File(path) => {
             let key = sessile::wrapping_key_of(path)?;
             Sessions::builder(OpenStore::in_file(FileStore::open(path)?)).wrapping_key(key)
         }
+        Location::Postgres(options) => {
+            let key = sessile::wrapping_key_from_environment()?;
+            let store = PostgresOptions::clone(options).open().await?;
+            if store.ownership() == Ownership::Shared {
+                // A core must be able to refresh what it finds there.
+                policy.refresh_token_format = RefreshTokenFormat::SuperTokens;
+            }
+            let builder = Sessions::builder(OpenStore::in_postgres(PostgresStore::new(store)));
+            match key {
+                Some(key) => builder.wrapping_key(key),
+                None => builder,
+            }
+        }
     };
-    let sessions = configured(builder, settings).build().await?;
+    let sessions = configured(builder.policy(policy), settings).build().await?;
     sessions.store().forget_calls();
     let web = WebSessions::new(sessions.clone(), settings.web.clone())?;
     Ok(Opened { web, sessions })
@@ -153,7 +173,7 @@ fn configured(
     builder: SessionsBuilder<OpenStore>,
     settings: &Settings,
 ) -> SessionsBuilder<OpenStore> {
-    let builder = builder.policy(settings.policy.clone()).app(settings.app.clone());
+    let builder = builder.app(settings.app.clone());
     match &settings.clock {
         Some(clock) => builder.clock(Arc::clone(clock)),
         None => builder,

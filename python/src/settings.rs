@@ -7,6 +7,7 @@ use sessile::{
     AntiCsrfMode, AppId, GeneralError, SameSite, Transfer, WebConfig,
     clock::ManualClock as CoreClock,
     policy::{Policy, Revocation, RotationPolicy, SigningKeyKind},
+    postgres::PostgresOptions,
     web::BrowserContract,
 };
 
@@ -17,6 +18,7 @@ use crate::clock::{ManualClock, seconds};
 pub(crate) enum Location {
     Memory,
     File(PathBuf),
+    Postgres(Box<PostgresOptions>),
 }
 
 /// How an engine is to work.
@@ -33,8 +35,9 @@ pub(crate) struct Settings {
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct GivenSettings {
-    /// `None`: in memory.
+    /// A file; without one and without a URL, memory.
     path: Option<PathBuf>,
+    postgres_url: Option<String>,
     app_id: String,
     clock: Option<Py<ManualClock>>,
     access_token_validity: f64,
@@ -73,7 +76,7 @@ impl GivenSettings {
         let policy = self.policy()?;
         policy.check().map_err(configuration)?;
         let web = self.web()?.checked().map_err(configuration)?;
-        let location = self.path.map_or(Location::Memory, Location::File);
+        let location = location(self.path, self.postgres_url.as_deref())?;
         let clock = self.clock.map(|clock| Arc::clone(&clock.bind(py).get().0));
         Ok(Settings { location, app, policy, web, clock })
     }
@@ -153,6 +156,29 @@ impl GivenSettings {
             refresh_in_place: self.refresh_in_place,
             session_expired_status,
         })
+    }
+}
+
+fn location(path: Option<PathBuf>, url: Option<&str>) -> PyResult<Location> {
+    if let Some(url) = url {
+        // It says what is wrong without the URL, in which there may be a password.
+        let options = PostgresOptions::from_url(url);
+        let options = options.map_err(|error| PyValueError::new_err(format!("store: {error}")))?;
+        return Ok(Location::Postgres(Box::new(options)));
+    }
+    Ok(path.map_or(Location::Memory, Location::File))
+}
+
+impl Location {
+    /// Where that is, without user and password.
+    pub(crate) fn description(&self) -> String {
+        match self {
+            Self::Memory => "memory".to_owned(),
+            Self::File(path) => path.display().to_string(),
+            Self::Postgres(options) => {
+                options.description().unwrap_or_else(|_| "a PostgreSQL database".to_owned())
+            }
+        }
     }
 }
 

@@ -16,9 +16,9 @@ use sessile::{
     },
 };
 
-use crate::file_store::FileStore;
+use crate::{file_store::FileStore, postgres_store::PostgresStore};
 
-/// A file, or memory.
+/// A file, a database, or memory.
 #[derive(Debug)]
 pub(crate) struct OpenStore {
     place: Place,
@@ -29,6 +29,7 @@ pub(crate) struct OpenStore {
 enum Place {
     File(FileStore),
     Memory(MemoryStore),
+    Postgres(PostgresStore),
 }
 
 impl OpenStore {
@@ -36,30 +37,40 @@ impl OpenStore {
         Self { place: Place::File(store), calls: Calls::default() }
     }
 
+    pub(crate) fn in_postgres(store: PostgresStore) -> Self {
+        Self { place: Place::Postgres(store), calls: Calls::default() }
+    }
+
     pub(crate) fn in_memory() -> Self {
         Self { place: Place::Memory(MemoryStore::new()), calls: Calls::default() }
     }
 
-    /// Closes the file; memory has nothing to close.
+    /// Closes the file or the connections; memory has nothing to close.
     pub(crate) fn close(&self) {
-        if let Place::File(store) = &self.place {
-            store.close();
+        match &self.place {
+            Place::File(store) => store.close(),
+            Place::Memory(_) => {}
+            Place::Postgres(store) => store.close(),
         }
     }
 
-    /// Closes the file while the process forks: calls wait until `end_fork`.
+    /// The same while the process forks: calls wait until `end_fork`.
     pub(crate) fn begin_fork(&self) {
-        if let Place::File(store) = &self.place {
-            store.begin_fork();
+        match &self.place {
+            Place::File(store) => store.begin_fork(),
+            Place::Memory(_) => {}
+            Place::Postgres(store) => store.begin_fork(),
         }
     }
 
-    /// Opens the file again, in the process that has forked.
+    /// Opens the file or lets connect again, in the process that has forked.
     pub(crate) fn end_fork(&self) -> Result<(), StoreError> {
         match &self.place {
-            Place::File(store) => store.end_fork(),
-            Place::Memory(_) => Ok(()),
+            Place::File(store) => store.end_fork()?,
+            Place::Memory(_) => {}
+            Place::Postgres(store) => store.end_fork(),
         }
+        Ok(())
     }
 }
 
@@ -81,6 +92,13 @@ macro_rules! counted {
         }
 
         impl Store for OpenStore {
+            fn is_shared_with_supertokens(&self) -> bool {
+                match &self.place {
+                    Place::Postgres(store) => store.store.is_shared_with_supertokens(),
+                    Place::File(_) | Place::Memory(_) => false,
+                }
+            }
+
             $(fn $name(&self, $($argument: $type),*)
                 -> impl Future<Output = Result<$answer, StoreError>> + Send {
                 self.calls.$name.fetch_add(1, Ordering::Relaxed);
@@ -88,6 +106,7 @@ macro_rules! counted {
                     match &self.place {
                         Place::File(store) => store.current().await.$name($($argument),*).await,
                         Place::Memory(store) => store.$name($($argument),*).await,
+                        Place::Postgres(store) => store.store.$name($($argument),*).await,
                     }
                 }
             })*

@@ -13,8 +13,16 @@ from sessile.testing import ManualClock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from postgres_server import PostgresServer, postgres_server  # noqa: E402
 from seed_application import SeedApplication  # noqa: E402
 from serving import Browser, served  # noqa: E402
+from stores import DatabaseStore, FileStore, Store  # noqa: E402
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    is_wanted = metafunc.definition.get_closest_marker("on_every_store") is not None
+    if is_wanted and "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", ["file", "postgres"])
 
 
 @pytest.fixture
@@ -34,14 +42,36 @@ def serve() -> Iterator[Callable[..., Browser]]:
         yield serve
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The server that all tests share."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def place() -> str:
+    """Where sessions are kept, unless a test or its module is on every store."""
+    return "file"
+
+
+@pytest.fixture
+def store(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> Store:
+    """An empty store."""
+    if place == "file":
+        return FileStore(tmp_path / "sessions.db")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return DatabaseStore(server.database())
+
+
 @pytest.fixture
 def seed(
-    tmp_path: Path, clock: ManualClock, serve: Callable[..., Browser]
+    store: Store, clock: ManualClock, serve: Callable[..., Browser]
 ) -> Callable[..., SeedApplication]:
     """Makes and serves an application of `supertokens_fastapi`."""
 
     def make(**settings: Any) -> SeedApplication:
-        settings.setdefault("store", tmp_path / "sessions.db")
+        settings.setdefault("store", store.setting)
         application = SeedApplication(clock=clock, **settings)
         application.browser = serve(application.app)
         return application

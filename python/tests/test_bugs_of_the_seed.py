@@ -13,7 +13,10 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse, Response
 from seed_application import SeedApplication
 from serving import cleared, set_cookies
+from stores import ON_EVERY_STORE
 from supertokens_fastapi import Session, SuperTokens, supertokens_session
+
+pytestmark = ON_EVERY_STORE
 
 Seed = Callable[..., SeedApplication]
 BOTH = {"sAccessToken", "sRefreshToken"}

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from seed_application import SeedApplication
 from serving import set_cookies
+from stores import ON_EVERY_STORE
+
+pytestmark = ON_EVERY_STORE
 
 Seed = Callable[..., SeedApplication]
 

@@ -8,6 +8,9 @@ import httpx
 import pytest
 from seed_application import SeedApplication
 from serving import cleared, set_cookies
+from stores import ON_EVERY_STORE
+
+pytestmark = ON_EVERY_STORE
 
 ALL = {"sAccessToken", "sRefreshToken", "sIdRefreshToken"}
 

@@ -7,17 +7,20 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import pytest
 from sessile import GeneralError, Sessions
+from stores import ON_EVERY_STORE, Store
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+pytestmark = [
+    ON_EVERY_STORE,
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+]
 
 
-def test_a_handler_that_forks_keeps_its_session_and_everybody_else_theirs(tmp_path: Path) -> None:
+def test_a_handler_that_forks_keeps_its_session_and_everybody_else_theirs(store: Store) -> None:
     """As one does that gives work to a `ProcessPoolExecutor`, whose workers Linux forks."""
-    sessions = Sessions(tmp_path / "sessions.db")
+    sessions = Sessions(store.setting)
 
     async def handle() -> None:
         session = await sessions.request("POST", {}).create_new_session("alice")
@@ -44,8 +47,8 @@ def test_a_handler_that_forks_keeps_its_session_and_everybody_else_theirs(tmp_pa
     sessions.close()
 
 
-def test_threads_that_use_the_store_wait_for_a_fork(tmp_path: Path) -> None:
-    sessions = Sessions(tmp_path / "sessions.db")
+def test_threads_that_use_the_store_wait_for_a_fork(store: Store) -> None:
+    sessions = Sessions(store.setting)
     session = sessions.request("POST", {}).sync_create_new_session("alice")
     forked = threading.Event()
     failures: list[Exception] = []
@@ -69,7 +72,7 @@ def test_threads_that_use_the_store_wait_for_a_fork(tmp_path: Path) -> None:
         for _ in range(10):
             child = os.fork()
             if child == 0:
-                # The child has a store of its own in the same file.
+                # The child has a store of its own in the same place.
                 handle = session.get_handle()
                 os._exit(0 if sessions.sync_get_session_information(handle) else 1)
             assert os.waitpid(child, 0)[1] == 0
@@ -81,8 +84,8 @@ def test_threads_that_use_the_store_wait_for_a_fork(tmp_path: Path) -> None:
     sessions.close()
 
 
-def test_a_close_in_the_midst_of_a_fork_waits_for_it(tmp_path: Path) -> None:
-    sessions = Sessions(tmp_path / "sessions.db")
+def test_a_close_in_the_midst_of_a_fork_waits_for_it(store: Store) -> None:
+    sessions = Sessions(store.setting)
     sessions.request("POST", {}).sync_create_new_session("alice")
     sessions.begin_fork()
     closing = threading.Thread(target=sessions.close)
@@ -94,4 +97,25 @@ def test_a_close_in_the_midst_of_a_fork_waits_for_it(tmp_path: Path) -> None:
     sessions.end_fork()
     closing.join(30)
     assert not closing.is_alive()
-    assert not (tmp_path / "sessions.db-wal").exists()
+    assert store.is_closed()
+
+
+def test_no_connection_or_file_is_open_on_both_sides(store: Store) -> None:
+    """Otherwise the other side, that waits here, would keep it open."""
+    sessions = Sessions(store.setting)
+    sessions.request("POST", {}).sync_create_new_session("alice")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    os.close(reader)
+    try:
+        sessions.request("POST", {}).sync_create_new_session("bob")
+        sessions.close()
+        assert store.is_closed()
+    finally:
+        os.close(writer)
+        assert os.waitpid(child, 0)[1] == 0
+    assert sorted(store.users()) == ["alice", "bob"]

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -21,6 +20,7 @@ import httpx
 import pytest
 from serving import Browser
 from sessile import Sessions
+from stores import ON_EVERY_STORE, Store
 from workers import Server, started, uvicorn_command
 
 UVICORN_WORKERS = uvicorn_command("worker_application:app", "--workers", "4")
@@ -36,12 +36,13 @@ SERVERS = {
 
 
 @pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    with started(SERVERS[request.param], tmp_path) as server:
+def server(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Iterator[Server]:
+    with started(SERVERS[request.param], tmp_path, STORE=store.setting) as server:
         yield server
 
 
-def test_workers_on_one_file_keep_the_invariants(server: Server, tmp_path: Path) -> None:
+@ON_EVERY_STORE
+def test_workers_on_one_store_keep_the_invariants(server: Server, store: Store) -> None:
     """Parallel refreshes give one child, whatever worker answers, and are no theft; a revoked
     session never comes back, and no other is lost; every worker sees at once what another has
     done."""
@@ -85,14 +86,12 @@ def test_workers_on_one_file_keep_the_invariants(server: Server, tmp_path: Path)
         list(pool.map(one_user, range(64)))
     assert not problems
     assert len(workers) > 1, "several workers had a part in it"
-    with contextlib.closing(sqlite3.connect(tmp_path / "sessile.db")) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        left = {user for (user,) in database.execute("SELECT user_id FROM sessions")}
-    assert left == {f"user {number}" for number in range(1, 64, 2)}
+    assert set(store.users()) == {f"user {number}" for number in range(1, 64, 2)}
     assert "Traceback" not in server.log()
 
 
-def test_sigterm_under_load_ends_the_server_in_good_order(server: Server, tmp_path: Path) -> None:
+@ON_EVERY_STORE
+def test_sigterm_under_load_ends_the_server_in_good_order(server: Server, store: Store) -> None:
     answers: list[int] = []
     stopping = threading.Event()
 
@@ -119,15 +118,12 @@ def test_sigterm_under_load_ends_the_server_in_good_order(server: Server, tmp_pa
     assert set(answers) == {200}, "every request that was answered was served"
     for trace in ("Traceback", "panicked", "SIGABRT", "SIGSEGV", "core dumped"):
         assert trace not in server.log(), server.log()
-    with contextlib.closing(sqlite3.connect(tmp_path / "sessile.db")) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        (kept,) = database.execute("SELECT count(*) FROM sessions").fetchone()
-    assert kept >= len(answers), "what was acknowledged is there"
+    assert len(store.users()) >= len(answers), "what was acknowledged is there"
 
 
-def in_child(path: str, handle: str, sessions: Sessions | None, results: object) -> None:
+def in_child(place: str, handle: str, sessions: Sessions | None, results: object) -> None:
     """Uses sessions in a child: its parent's object, or one of its own."""
-    sessions = Sessions(path) if sessions is None else sessions
+    sessions = Sessions(place) if sessions is None else sessions
     found = sessions.sync_get_session_information(handle)
     created = sessions.request("POST", {}).sync_create_new_session("child").get_handle()
     results.put((os.getpid(), found is not None, created))  # type: ignore[attr-defined]
@@ -135,19 +131,19 @@ def in_child(path: str, handle: str, sessions: Sessions | None, results: object)
 
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_fork_of_a_process_with_an_open_store(tmp_path: Path, shared: bool) -> None:
-    path = str(tmp_path / "sessions.db")
-    sessions = Sessions(path)
+@ON_EVERY_STORE
+def test_a_fork_of_a_process_with_an_open_store(store: Store, shared: bool) -> None:
+    sessions = Sessions(store.setting)
     session = sessions.request("POST", {}).sync_create_new_session("parent")
     forking = multiprocessing.get_context("fork")
     results = forking.SimpleQueue()
     for _ in range(5):
         child = forking.Process(
             target=in_child,
-            args=(path, session.get_handle(), sessions if shared else None, results),
+            args=(store.setting, session.get_handle(), sessions if shared else None, results),
         )
         child.start()
-        # Both sides use the file meanwhile.
+        # Both sides use it meanwhile.
         mine = sessions.request("POST", {}).sync_create_new_session("parent")
         child.join(30)
         assert child.exitcode == 0
@@ -157,8 +153,8 @@ def test_a_fork_of_a_process_with_an_open_store(tmp_path: Path, shared: bool) ->
         assert sessions.sync_revoke_session(mine.get_handle()) is True
     assert len(sessions.sync_get_sessions_for_user("parent")) == 1
     sessions.close()
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert store.is_closed()
+    assert store.users() == ["parent"]
 
 
 def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -194,7 +190,7 @@ ENDS = {
     """,
     "when the sessions were dropped a moment before": """
         async def work():
-            sessions = Sessions("others.db")
+            sessions = Sessions(others)
             await asyncio.gather(*(sessions.get_sessions_for_user("a") for _ in range(200)))
         asyncio.run(work())
     """,
@@ -204,11 +200,16 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_the_interpreter_ends_in_good_order(tmp_path: Path, end: str) -> None:
+@ON_EVERY_STORE
+def test_the_interpreter_ends_in_good_order(
+    tmp_path: Path, store: Store, place: str, end: str
+) -> None:
+    others = "others.db" if place == "file" else store.setting
     program = f"""
 import asyncio, sys, threading
 from sessile import Sessions
-sessions = Sessions("sessions.db")
+others = {others!r}
+sessions = Sessions({store.setting!r})
 request = sessions.request("POST", {{}})
 request.sync_create_new_session("alice")
 {textwrap.dedent(ENDS[end])}
@@ -219,7 +220,7 @@ request.sync_create_new_session("alice")
         for trace in ("panicked", "Fatal Python error", "Aborted"):
             assert trace not in ended.stderr
     if "thread" not in end:
-        assert not (tmp_path / "sessions.db-wal").exists(), "the store was closed"
+        assert store.is_closed()
 
 
 def test_an_interruption_by_the_keyboard_ends_waiting(tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ from sessile.fastapi import create_new_session, get_session, session_request, ve
 from sessile.testing import ManualClock
 from starlette.requests import Request
 from starlette.websockets import WebSocketDisconnect
+from stores import ON_EVERY_STORE, Store
 from typing_extensions import TypedDict
+
+pytestmark = ON_EVERY_STORE
 
 Serve = Callable[..., Browser]
 BOTH = {"sAccessToken", "sRefreshToken"}
@@ -44,8 +47,8 @@ class Profile(pydantic.BaseModel):
 
 
 @pytest.fixture
-def sessions(tmp_path: Path, clock: ManualClock) -> Sessions:
-    return Sessions(tmp_path / "sessions.db", clock=clock)
+def sessions(store: Store, clock: ManualClock) -> Sessions:
+    return Sessions(store.setting, clock=clock)
 
 
 @pytest.fixture
@@ -268,8 +271,7 @@ def test_an_application_without_the_middleware_is_told(serve: Serve) -> None:
         client.get("/me")
 
 
-def test_plain_asgi(tmp_path: Path, serve: Serve) -> None:
-    sessions = Sessions(tmp_path / "sessions.db")
+def test_plain_asgi(sessions: Sessions, serve: Serve) -> None:
 
     async def plain(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"

@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 from seed_application import SeedApplication
 from serving import cleared, set_cookies
+from stores import ON_EVERY_STORE
+
+pytestmark = ON_EVERY_STORE
 
 Seed = Callable[..., SeedApplication]
 

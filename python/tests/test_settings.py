@@ -14,7 +14,6 @@ import supertokens_fastapi
 from fastapi import FastAPI
 from seed_application import SeedApplication
 from serving import Browser, set_cookies
-from sessile import Sessions
 from supertokens_fastapi import SuperTokens
 
 Seed = Callable[..., SeedApplication]
@@ -61,17 +60,13 @@ def test_settings_that_contradict_each_other_are_named() -> None:
         SuperTokens("app")  # type: ignore[arg-type]
 
 
-def test_what_is_to_come_says_so(tmp_path: Path) -> None:
+def test_what_is_to_come_says_so() -> None:
     for settings in (
         {"hosts": "http://localhost:3567"},
         {"api_key": "a key"},
-        {"store": "postgresql://localhost/sessions"},
-        {"store": "postgres://localhost/sessions"},
     ):
         with pytest.raises(NotImplementedError, match=f"{next(iter(settings))}.*to come"):
             SuperTokens(FastAPI(), **settings)  # type: ignore[arg-type]
-    with pytest.raises(NotImplementedError, match="to come"):
-        Sessions("postgresql://localhost/sessions")
 
 
 def test_the_first_parameters_are_those_of_the_seed() -> None:

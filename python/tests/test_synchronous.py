@@ -6,16 +6,18 @@ import asyncio
 import dataclasses
 import inspect
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sessile import Session, SessionRequest, Sessions, UnauthorisedError
+from stores import ON_EVERY_STORE, Store
+
+pytestmark = ON_EVERY_STORE
 
 
 @pytest.fixture
-def sessions(tmp_path: Path) -> Iterator[Sessions]:
-    sessions = Sessions(tmp_path / "sessions.db")
+def sessions(store: Store) -> Iterator[Sessions]:
+    sessions = Sessions(store.setting)
     sessions.sync_open()
     yield sessions
     sessions.close()

@@ -15,7 +15,7 @@ from supertokens_fastapi import (
 )
 
 app = FastAPI()
-SuperTokens(app)
+SuperTokens(app, store=os.environ.get("STORE"))
 
 
 @app.get("/")

@@ -11,7 +11,13 @@ use tokio::{
 };
 use tokio_postgres::Config;
 
-use crate::{connection::Connection, failure::Failure, names::Names, tls::Tls};
+use crate::{
+    connection::Connection,
+    failure::Failure,
+    names::Names,
+    suspension::{Admitted, Suspension},
+    tls::Tls,
+};
 
 /// After an attempt has failed, the next is made no sooner than this; whoever asks meanwhile is
 /// told of the failure at once.
@@ -23,6 +29,7 @@ pub(crate) struct Connector {
     inner: Arc<Inner>,
     turn: tokio::sync::Mutex<()>,
     last_failure: Mutex<Option<(Instant, Failure)>>,
+    suspension: Suspension,
 }
 
 struct Inner {
@@ -55,11 +62,16 @@ impl Connector {
             inner: Arc::new(inner),
             turn: tokio::sync::Mutex::default(),
             last_failure: Mutex::default(),
+            suspension: Suspension::default(),
         }
     }
 
     pub(crate) fn runtime(&self) -> &Handle {
         &self.inner.runtime
+    }
+
+    pub(crate) fn suspension(&self) -> &Suspension {
+        &self.suspension
     }
 
     pub(crate) fn request_timeout(&self) -> Duration {
@@ -82,15 +94,25 @@ impl Connector {
 
     /// Connects. One attempt is made at a time, and while the server is known to be away, others
     /// do not wait for how it ends.
-    pub(crate) async fn connect(&self) -> Result<Arc<Connection>, Failure> {
+    pub(crate) async fn connect(self: &Arc<Self>) -> Result<Arc<Connection>, Failure> {
+        let connector = Arc::clone(self);
+        // Done by the runtime, whose reactor the connection needs, and which is not kept from
+        // giving the turn back by a caller that waits for something else.
+        let connecting = self.inner.runtime.spawn(async move { connector.connect_in_turn().await });
+        connecting.await.unwrap_or(Err(Failure::Interrupted))
+    }
+
+    async fn connect_in_turn(&self) -> Result<Arc<Connection>, Failure> {
         self.check_away()?;
         let _turn = self.turn.lock().await;
         // Whoever was waited for may have learned that the server is away.
         self.check_last_failure(PAUSE)?;
-        let inner = Arc::clone(&self.inner);
-        // Done by the runtime, whose reactor the connection needs.
-        let attempt = self.inner.runtime.spawn(async move { inner.connect().await });
-        let outcome = attempt.await.unwrap_or(Err(Failure::Interrupted));
+        let mut admitted = self.suspension.admit().ok_or(Failure::Suspended)?;
+        let for_connection = admitted.clone();
+        let outcome = tokio::select! {
+            outcome = self.inner.connect(for_connection) => outcome,
+            () = admitted.over() => return Err(Failure::Suspended),
+        };
         let mut last_failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         *last_failure = outcome.as_ref().err().map(|failure| (Instant::now(), failure.clone()));
         outcome
@@ -106,7 +128,7 @@ impl Connector {
 }
 
 impl Inner {
-    async fn connect(&self) -> Result<Arc<Connection>, Failure> {
+    async fn connect(&self, mut admitted: Admitted) -> Result<Arc<Connection>, Failure> {
         let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len()).max(1);
         let hosts = u32::try_from(hosts).unwrap_or(1);
         let connecting = self.config.connect(self.tls.connector.clone());
@@ -117,7 +139,12 @@ impl Inner {
             .map_err(|_| Failure::Unreachable(format!("{}: no answer in time", self.description)))?
             .map_err(|error| Failure::of_connecting(&error, &self.description))?;
         self.runtime.spawn(async move {
-            if let Err(error) = driver.await {
+            let ended = tokio::select! {
+                biased;
+                ended = driver => ended,
+                () = admitted.over() => Ok(()),
+            };
+            if let Err(error) = ended {
                 tracing::warn!(
                     reason = ?Failure::of_statement(&error),
                     "a connection to PostgreSQL ended"

@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     Lost(String),
     /// PostgreSQL refused the statement, and nothing happened.
     Refused { code: SqlState, message: String },
+    /// There are no connections for now; nothing happened.
+    Suspended,
     /// The answer did not come in time; a write may have happened.
     TimedOut,
     /// No connection could be had; nothing happened.
@@ -124,6 +126,7 @@ impl Failure {
                 let (kind, advice) = assess(code);
                 (kind, format!("{advice} (PostgreSQL says {}: {message})", code.code()))
             }
+            Self::Suspended => (Unavailable, "the store is suspended".to_owned()),
             Self::TimedOut => (Unavailable, timed_out(task).to_owned()),
             Self::Unreachable(reason) => (Unavailable, format!("cannot connect to {reason}")),
             Self::Value(problem) => (Other, (*problem).to_owned()),

@@ -37,6 +37,7 @@ mod schema;
 mod shared;
 mod statements;
 mod store;
+mod suspension;
 mod tls;
 mod url;
 
@@ -47,4 +48,5 @@ pub use names::InvalidName;
 pub use options::PostgresOptions;
 pub use ownership::Ownership;
 pub use store::PostgresStore;
+pub use suspension::Suspended;
 pub use url::InvalidSettings;

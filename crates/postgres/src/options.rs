@@ -187,6 +187,14 @@ impl PostgresOptions {
         self
     }
 
+    /// The database and its hosts, for messages: no user and no password.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`] when a file that they name has changed, and cannot be used any more.
+    pub fn description(&self) -> Result<String, InvalidSettings> {
+        Ok(self.target()?.description)
+    }
+
     /// Connects to the database, and makes the tables that are missing.
     ///
     /// # Errors

@@ -51,6 +51,7 @@ impl Readers {
         if let Some(connection) = slot.usable() {
             return Ok(connection);
         }
+        self.connector.suspension().over().await;
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Failure::Closed);
         }
@@ -64,6 +65,11 @@ impl Readers {
 
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
+        self.forget();
+    }
+
+    /// Lets go of the connections; the next request makes another.
+    pub(crate) fn forget(&self) {
         self.slots.iter().for_each(|slot| slot.current.store(None));
     }
 }
@@ -73,13 +79,15 @@ impl Readers {
 pub(crate) struct Writers {
     connector: Arc<Connector>,
     turns: Semaphore,
+    count: u32,
     /// The one that was used last is used next, so that in quiet times few are.
     idle: Mutex<Vec<Arc<Connection>>>,
 }
 
 impl Writers {
     pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
-        Self { connector, turns: Semaphore::new(count.max(1)), idle: Mutex::default() }
+        let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        Self { connector, turns: Semaphore::new(count as usize), count, idle: Mutex::default() }
     }
 
     /// Waits until a connection is free.
@@ -101,6 +109,28 @@ impl Writers {
 
     pub(crate) fn close(&self) {
         self.turns.close();
+        self.forget();
+    }
+
+    /// Waits until nothing is being written, and lets nobody begin. Gives the number of turns that
+    /// it took: none where they are closed.
+    pub(crate) async fn stop(&self) -> u32 {
+        match self.turns.acquire_many(self.count).await {
+            Ok(turns) => {
+                turns.forget();
+                self.count
+            }
+            Err(_) => 0,
+        }
+    }
+
+    /// Gives back the turns that were taken.
+    pub(crate) fn go_on(&self, turns: u32) {
+        self.turns.add_permits(turns as usize);
+    }
+
+    /// Lets go of the connections that nobody uses.
+    pub(crate) fn forget(&self) {
         while self.take().is_some() {}
     }
 }

@@ -72,9 +72,20 @@ impl Shared {
         Done: Future<Output = Result<T, Failure>>,
     {
         let done = async {
-            match read(self.readers.connection().await?).await {
-                Err(Failure::Lost(_)) => read(self.readers.connection().await?).await,
-                outcome => outcome,
+            let mut repeats = 0..1;
+            loop {
+                let suspensions = self.connector.suspension().number();
+                let outcome = match self.readers.connection().await {
+                    Ok(connection) => read(connection).await,
+                    Err(failure) => Err(failure),
+                };
+                let was_suspended = self.connector.suspension().number() != suspensions;
+                match outcome {
+                    Err(Failure::Suspended) => {}
+                    Err(Failure::Lost(_)) if was_suspended => {}
+                    Err(Failure::Lost(_)) if repeats.next().is_some() => {}
+                    outcome => return outcome,
+                }
             }
         };
         let outcome = within(self.runtime(), self.request_timeout(), done).await;

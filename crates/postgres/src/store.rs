@@ -31,6 +31,7 @@ use crate::{
         rotation::Rotate,
         secrets, sweeping, tenants, users,
     },
+    suspension::Suspended,
 };
 
 /// A [`Store`] in PostgreSQL. A clone is the same store.
@@ -98,6 +99,13 @@ impl PostgresStore {
     pub fn close(&self) {
         self.shared.readers.close();
         self.shared.writers.close();
+    }
+
+    /// Finishes what is being written and ends all connections, for a process that is about to
+    /// fork: a connection must not be used on both sides. Calls on any clone wait until what this
+    /// gives is dropped, and those that were reading read again. Who suspends meanwhile waits too.
+    pub async fn suspend(&self) -> Suspended {
+        Suspended::begin(Arc::clone(&self.shared)).await
     }
 }
 

@@ -262,11 +262,14 @@ impl<S: TenantStore> Apps<S> {
         let settings = change(tenants.remove(PUBLIC).unwrap_or_default());
         let config = settings.core_config.over(&self.base, self.test_mode)?;
         tell_without_effect(&settings);
+        let policy = config.policy(self.test_mode).check();
+        policy.map_err(|problem| refuse_configuration(problem.into()))?;
+        // First: in a database that a core uses too, keys belong to an app that is there.
+        self.store(app.clone(), TenantId::default(), &settings).await?;
         let sessions = match known.filter(|known| known.config == config) {
             Some(known) => known.sessions.clone(),
-            None => self.open(app.clone(), &config).await.map_err(refuse_configuration)?,
+            None => self.open(app, &config).await?,
         };
-        self.store(app, TenantId::default(), &settings).await?;
         tenants.insert(PUBLIC.to_owned(), settings);
         self.change_directory().put(id, App::new(sessions, config, tenants));
         Ok(is_new)

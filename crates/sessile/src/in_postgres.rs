@@ -29,9 +29,22 @@ use crate::WRAPPING_KEY_VARIABLE;
 pub async fn in_postgres(url: &str) -> Result<SessionsBuilder<PostgresStore>, Error> {
     let options = PostgresOptions::from_url(url)
         .map_err(|problem| GeneralError::Configuration(problem.to_string().into()))?;
+    let key = wrapping_key_from_environment()?;
     let builder = Sessions::builder(options.open().await?);
+    Ok(match key {
+        Some(key) => builder.wrapping_key(key),
+        None => builder,
+    })
+}
+
+/// The wrapping key in [`WRAPPING_KEY_VARIABLE`], as [`in_postgres`] takes it, for who opens the
+/// store with other options; `None` where that is not set.
+///
+/// # Errors
+/// [`Error::General`]: it is no such key.
+pub fn wrapping_key_from_environment() -> Result<Option<WrappingKey>, Error> {
     match std::env::var(WRAPPING_KEY_VARIABLE) {
-        Ok(text) if !text.is_empty() => Ok(builder.wrapping_key(WrappingKey::from_text(&text)?)),
-        _ => Ok(builder),
+        Ok(text) if !text.is_empty() => Ok(Some(WrappingKey::from_text(&text)?)),
+        _ => Ok(None),
     }
 }

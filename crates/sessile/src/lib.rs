@@ -53,7 +53,7 @@ mod in_postgres;
 #[cfg(feature = "sqlite")]
 pub use embedded::{embedded, key_file_of, wrapping_key_of};
 #[cfg(feature = "postgres")]
-pub use in_postgres::in_postgres;
+pub use in_postgres::{in_postgres, wrapping_key_from_environment};
 #[cfg(feature = "axum")]
 pub use sessile_axum as axum;
 #[cfg(feature = "postgres")]

@@ -18,10 +18,10 @@ class Closable(Protocol):
         """Closes the store for good."""
 
     def begin_fork(self) -> None:
-        """Closes the file, and lets calls wait."""
+        """Closes the store, and lets calls wait."""
 
     def end_fork(self) -> None:
-        """Opens the file again, and lets them go on."""
+        """Opens it again, and lets them go on."""
 
 
 _open: weakref.WeakSet[Closable] = weakref.WeakSet()
@@ -43,7 +43,7 @@ def _close_all() -> None:
 
 
 def _begin_fork() -> None:
-    # SQLite cannot be used on both sides of a fork. Threads fork one after the other, as with the
+    # Neither a file nor a connection can be used on both sides of a fork. Threads fork one after the other, as with the
     # locks of `logging`.
     _fork.acquire()
     _forking[:] = list(_open)
@@ -58,7 +58,7 @@ def _end_fork() -> None:
 
 
 def _end_fork_in_child() -> None:
-    # The new process opens the file for itself when it first needs it.
+    # The new process opens the store for itself when it first needs it.
     _forking.clear()
     _fork.release()
 

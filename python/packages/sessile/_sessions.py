@@ -42,11 +42,11 @@ class OpenEngine:
         self.engine.close()
 
     def begin_fork(self) -> None:
-        """Closes the file while the process forks. Calls wait until ``end_fork``."""
+        """Closes the store while the process forks. Calls wait until ``end_fork``."""
         self.engine.begin_fork()
 
     def end_fork(self) -> None:
-        """Opens the file again, in the process that has forked."""
+        """Opens the store again, in the process that has forked."""
         self.engine.end_fork()
 
     def store_calls(self) -> dict[str, int]:
@@ -61,17 +61,17 @@ class OpenEngine:
 class Sessions(OpenEngine):
     """Sessions in a store, and how they meet the browser.
 
-    Nothing is opened before it is needed, and each process opens the file for itself, so it may
+    Nothing is opened before it is needed, and each process opens the store for itself, so it may
     be made before a server forks its workers. Spans of time are seconds or timedeltas.
 
     ``store``: the path of a file, which is made if it is not there, with a key file beside it;
+    the URL of a PostgreSQL database, ``postgresql://…``, which several machines may share; or
     ``:memory:`` for nothing that outlives the process. Without it, ``sessile.db`` in the working
     folder.
 
     Every asynchronous function has a twin ``sync_…``, which waits in its thread.
 
-    Raises ValueError that names the setting which is wrong, and NotImplementedError for a store
-    that is to come.
+    Raises ValueError that names the setting which is wrong.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Sessions(OpenEngine):
         session_expired_status_code: int = 401,
         clock: ManualClock | None = None,
     ) -> None:
-        path = _settings.store_path(store)
+        place = _settings.store(store)
         lifetime = absolute_lifetime
         if not isinstance(api_base_path, str):
             raise ValueError(f"api_base_path must be a str, not {api_base_path!r}")
@@ -107,7 +107,7 @@ class Sessions(OpenEngine):
         transfer = _settings.one_of("token_transfer", token_transfer, ("cookie", "header"))
         super().__init__(
             _settings.engine_settings(
-                path=path,
+                **place,
                 app_id=_settings.text("app_id", app_id),
                 clock=_settings.clock(clock),
                 access_token_validity=_settings.seconds(
@@ -150,7 +150,7 @@ class Sessions(OpenEngine):
             ),
             make_error,
         )
-        logger.info("sessions are kept in %s", "memory" if path is None else path)
+        logger.info("sessions are kept in %s", self.engine.location)
 
     def request(
         self, method: str, headers: Iterable[tuple[str, str]] | Mapping[str, str],

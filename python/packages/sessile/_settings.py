@@ -107,34 +107,35 @@ def clock(value: object) -> ManualClock | None:
     raise _wrong("clock", value, "a sessile.testing.ManualClock or None")
 
 
-def store_path(value: object) -> str | None:
-    """The absolute path of a store, or None for one in memory.
-
-    Raises NotImplementedError for stores that are to come.
-    """
+def store(value: object) -> dict[str, str | None]:
+    """Where sessions are kept: the settings `path`, which is absolute, and `postgres_url`, of
+    which one is None; both for memory."""
     if value is None:
         value = DEFAULT_FILE
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    path = text("store", value)
-    if path == MEMORY:
-        return None
-    scheme, separator, _ = path.partition("://")
+    place = text("store", value)
+    if place == MEMORY:
+        return {"path": None, "postgres_url": None}
+    scheme, separator, _ = place.partition("://")
     if separator and scheme in ("postgres", "postgresql"):
-        raise NotImplementedError(
-            "store: PostgreSQL is to come and cannot be used yet; give the path of a file"
-        )
+        return {"path": None, "postgres_url": place}
     if separator:
-        raise _wrong("store", value, "the path of a file, or ':memory:'")
-    if "\0" in path:
+        # There may be a password in it.
+        raise ValueError(
+            "store must be the path of a file, a URL that begins with postgresql://, or "
+            f"':memory:', and not a URL that begins with {scheme}://"
+        )
+    if "\0" in place:
         raise _wrong("store", value, "a path without a NUL character")
-    return os.path.abspath(path)
+    return {"path": os.path.abspath(place), "postgres_url": None}
 
 
 def engine_settings(**changed: Any) -> dict[str, Any]:
     """All settings of an engine, these and the defaults of the others."""
     settings: dict[str, Any] = {
         "path": None,
+        "postgres_url": None,
         "app_id": "public",
         "clock": None,
         "access_token_validity": 3600.0,

@@ -40,12 +40,13 @@ TheftCallback = Callable[[str, str], Response | Awaitable[Response]]
 class SuperTokens(OpenEngine):
     """Gives an application sessions: its middleware, its error handlers, and its store.
 
-    Nothing is opened before it is needed, and each process opens the file for itself, so it may
+    Nothing is opened before it is needed, and each process opens the store for itself, so it may
     be made before a server forks its workers.
 
     The first eight parameters are those of SuperTokens' SDK. Without ``hosts``, sessions are kept
-    in a file: ``sessile.db`` in the working folder, or the one that ``store`` names; ``:memory:``
-    keeps them in the process. The other keywords have the names, units and defaults of the core's
+    in a file: ``sessile.db`` in the working folder, or the one that ``store`` names. That may also
+    be the URL of a PostgreSQL database, ``postgresql://…``, such as the one that a SuperTokens core
+    has, or ``:memory:``, which keeps them in the process. The other keywords have the names, units and defaults of the core's
     config.yaml, as far as it had them:
 
     - ``access_token_validity``: seconds;
@@ -56,7 +57,7 @@ class SuperTokens(OpenEngine):
     ``"1.0"`` for those with ``sIdRefreshToken`` and ``id-refresh-token``.
 
     Raises ValueError that names the setting which is wrong, and NotImplementedError for a core by
-    ``hosts`` or a PostgreSQL store, which are to come.
+    ``hosts``, which is to come.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class SuperTokens(OpenEngine):
                 "api_key: it is for a remote SuperTokens core, which is to come and cannot be "
                 "used yet"
             )
-        path = _settings.store_path(store)
+        place = _settings.store(store)
         validity = _settings.whole_number(
             "access_token_validity",
             access_token_validity,
@@ -143,7 +144,7 @@ class SuperTokens(OpenEngine):
         )
         super().__init__(
             _settings.engine_settings(
-                path=path,
+                **place,
                 app_id=_settings.text("app_id", app_id),
                 clock=_settings.clock(clock),
                 access_token_validity=float(validity),
@@ -181,7 +182,7 @@ class SuperTokens(OpenEngine):
         # Leaving `hosts` out once meant a core on this machine, so where sessions are instead
         # must be seen; INFO would not be, where logging is not configured.
         level = logging.WARNING if store is None else logging.INFO
-        logger.log(level, "sessions are kept in %s", "memory" if path is None else path)
+        logger.log(level, "sessions are kept in %s", self.engine.location)
 
     @contextlib.contextmanager
     def selected(self) -> Iterator[None]:

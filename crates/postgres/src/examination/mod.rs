@@ -53,7 +53,7 @@ impl PostgresOptions {
         let wanted = self.readers + self.writers;
         let (runtime, _own_runtime) = OwnRuntime::start_unless(self.runtime)?;
         let timeouts = (self.connect_timeout, self.request_timeout);
-        let connector = Connector::new(target, Arc::clone(&names), runtime, timeouts);
+        let connector = Arc::new(Connector::new(target, Arc::clone(&names), runtime, timeouts));
         let runtime = connector.runtime().clone();
         let examining = async move {
             let connection = connector.connect().await?;

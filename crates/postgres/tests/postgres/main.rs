@@ -24,6 +24,7 @@ mod proxy;
 mod runtime;
 mod schema;
 mod sharing;
+mod suspension;
 mod takeover;
 mod upgrade;
 

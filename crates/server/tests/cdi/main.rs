@@ -16,6 +16,7 @@ mod responses;
 mod revocation;
 mod rotation;
 mod rotation_on_refresh;
+mod store;
 mod stored_apps;
 mod support;
 mod sweeping;

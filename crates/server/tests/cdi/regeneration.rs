@@ -10,11 +10,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use sessile_core::{
     AppId,
-    memory::MemoryStore,
     store::{SessionRecord, Store as _},
 };
 
-use crate::support::{Core, access_token, part, refresh_token, row};
+use crate::{
+    store::TestStore,
+    support::{Core, access_token, part, refresh_token, row},
+};
 
 const WEEK: u64 = 7 * 24 * 3600;
 
@@ -191,7 +193,7 @@ async fn a_token_of_a_replaced_key_is_regenerated_and_its_signature_is_verified(
 }
 
 /// A V2 token as a core before CDI 2.0 would have signed it, with the key that the server has.
-async fn aged(store: &MemoryStore, token: &str) -> String {
+async fn aged(store: &TestStore, token: &str) -> String {
     let keys = store.signing_keys(&AppId::default()).await.unwrap();
     let key = keys.iter().find(|key| !key.is_static).unwrap();
     let (_, private) = key.material.split_once('|').unwrap();

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use sessile_core::{
-    clock::ManualClock, memory::MemoryStore, policy::LateRetry, rotation::TokenHash,
-};
+use sessile_core::{clock::ManualClock, policy::LateRetry, rotation::TokenHash};
 use sessile_server::{AppConfig, ServerConfig};
 
-use crate::support::{Core, START, access_token, fields, part, refresh_token, row, text};
+use crate::{
+    store,
+    support::{Core, START, access_token, fields, part, refresh_token, row, text},
+};
 
 /// How long a session lives without being refreshed, in milliseconds.
 const LIFETIME: i64 = 8_640_000_000;
@@ -54,7 +55,7 @@ async fn every_reuse_ends_the_session_and_a_stale_one_is_always_a_theft() {
     {
         let app = AppConfig { recent_token_reuse_behaviour: behaviour, ..AppConfig::default() };
         let config = ServerConfig { app, ..ServerConfig::default() };
-        let store = MemoryStore::new();
+        let store = store::open().await;
         let clock = Arc::new(ManualClock::at(START));
         let core = Core::on(store.clone(), clock, config).await;
         for (subtype, status) in [

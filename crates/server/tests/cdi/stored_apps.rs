@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use sessile_core::{
     clock::ManualClock,
-    memory::MemoryStore,
     store::{StoredTenant, TenantStore},
 };
 use sessile_server::ServerConfig;
 
-use crate::support::{Core, START, access_token, part, refresh_token, text};
+use crate::{
+    store::{self, TestStore},
+    support::{Core, START, access_token, part, refresh_token, text},
+};
 
 const APP: &str = "/recipe/multitenancy/app/v2";
 const TENANT: &str = "/appid-a/recipe/multitenancy/tenant/v2";
@@ -18,13 +20,13 @@ const LIST: &str = "/appid-a/recipe/multitenancy/tenant/list/v2";
 
 /// A store, and the servers on it.
 struct Nodes {
-    store: MemoryStore,
+    store: TestStore,
     clock: Arc<ManualClock>,
 }
 
 impl Nodes {
-    fn new() -> Self {
-        Self { store: MemoryStore::new(), clock: Arc::new(ManualClock::at(START)) }
+    async fn new() -> Self {
+        Self { store: store::open().await, clock: Arc::new(ManualClock::at(START)) }
     }
 
     async fn start(&self) -> Core {
@@ -44,7 +46,7 @@ async fn validity(core: &Core) -> i64 {
 
 #[tokio::test]
 async fn apps_and_tenants_outlive_the_process() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::new().await;
     let before = nodes.start().await;
     put_app(&before, json!({ "access_token_validity": 10 })).await;
     let tenant = json!({
@@ -80,7 +82,7 @@ async fn apps_and_tenants_outlive_the_process() {
 
 #[tokio::test]
 async fn what_another_process_makes_is_there_when_it_is_asked_for() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::new().await;
     let (one, other) = (nodes.start().await, nodes.start().await);
     put_app(&one, json!({})).await;
     // The start has read the store this very moment; nobody makes it read all the time.
@@ -98,7 +100,7 @@ async fn what_another_process_makes_is_there_when_it_is_asked_for() {
 
 #[tokio::test]
 async fn what_another_process_changes_is_taken_over() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::new().await;
     let (one, other) = (nodes.start().await, nodes.start().await);
     put_app(&one, json!({ "access_token_validity": 10 })).await;
     one.put(TENANT, "", json!({ "tenantId": "t1" })).await.ok();
@@ -131,7 +133,7 @@ async fn what_another_process_changes_is_taken_over() {
 
 #[tokio::test]
 async fn a_removed_tenant_takes_its_sessions_along() {
-    let core = Nodes::new().start().await;
+    let core = Nodes::new().await.start().await;
     put_app(&core, json!({})).await;
     core.put(TENANT, "", json!({ "tenantId": "t1" })).await.ok();
     let gone = core.create_with("/appid-a/t1", "5.4", json!({})).await;
@@ -148,7 +150,7 @@ async fn a_removed_tenant_takes_its_sessions_along() {
 
 #[tokio::test]
 async fn settings_that_mean_nothing_here_are_left_out() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::new().await;
     let tenant = |app: &str, core_config: &str| StoredTenant {
         app: app.parse().unwrap(),
         tenant: "public".parse().unwrap(),
@@ -169,7 +171,7 @@ async fn settings_that_mean_nothing_here_are_left_out() {
 
 #[tokio::test]
 async fn a_key_that_is_replaced_before_it_is_due_signs_everywhere() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::new().await;
     let (one, other) = (nodes.start().await, nodes.start().await);
     put_app(&one, json!({})).await;
     nodes.clock.advance(Duration::from_secs(1));
@@ -198,7 +200,7 @@ async fn a_key_that_is_replaced_before_it_is_due_signs_everywhere() {
 #[tokio::test]
 async fn what_another_process_makes_lets_in_whom_it_says() {
     const KEY: &str = "hg40239oirjgBHD9450=Beew123-";
-    let nodes = Nodes::new();
+    let nodes = Nodes::new().await;
     let (one, other) = (nodes.start().await, nodes.start().await);
     put_app(&one, json!({ "api_keys": KEY, "supertokens_max_cdi_version": "5.4" })).await;
     nodes.clock.advance(Duration::from_secs(1));
@@ -214,7 +216,7 @@ async fn what_another_process_makes_lets_in_whom_it_says() {
 
 #[tokio::test]
 async fn what_says_who_is_let_in_and_cannot_be_followed_lets_nobody_in() {
-    let nodes = Nodes::new();
+    let nodes = Nodes::new().await;
     let tenant = |app: &str, tenant: &str, core_config: Value| StoredTenant {
         app: app.parse().unwrap(),
         tenant: tenant.parse().unwrap(),

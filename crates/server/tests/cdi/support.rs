@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use sessile_core::{
     AppId, SessionHandle, Sessions,
     clock::{Clock, ManualClock, Timestamp},
-    memory::MemoryStore,
     store::{SessionRecord, Store as _},
 };
 use sessile_server::{Server, ServerConfig};
 use tower::ServiceExt;
+
+use crate::store::{self, TestStore};
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_123);
 
@@ -23,7 +24,7 @@ pub(crate) const MODERN: [&str; 7] = ["2.7", "2.9", "2.21", "3.0", "4.0", "5.4",
 
 pub(crate) struct Core {
     router: Router,
-    pub(crate) server: Server<MemoryStore>,
+    pub(crate) server: Server<TestStore>,
     pub(crate) clock: Arc<ManualClock>,
 }
 
@@ -95,19 +96,19 @@ impl Core {
     }
 
     pub(crate) async fn with(config: ServerConfig) -> Self {
-        Self::on(MemoryStore::new(), Arc::new(ManualClock::at(START)), config).await
+        Self::on(store::open().await, Arc::new(ManualClock::at(START)), config).await
     }
 
     /// A server, and the store that it is on.
-    pub(crate) async fn with_store() -> (Self, MemoryStore) {
-        let store = MemoryStore::new();
+    pub(crate) async fn with_store() -> (Self, TestStore) {
+        let store = store::open().await;
         let clock = Arc::new(ManualClock::at(START));
         (Self::on(store.clone(), clock, ServerConfig::default()).await, store)
     }
 
     /// A server beside others that may use the same store.
     pub(crate) async fn on(
-        store: MemoryStore,
+        store: TestStore,
         clock: Arc<ManualClock>,
         config: ServerConfig,
     ) -> Self {
@@ -247,7 +248,7 @@ impl Core {
 }
 
 /// The row of a session of the public app's.
-pub(crate) async fn row(store: &MemoryStore, session: &Value) -> Option<SessionRecord> {
+pub(crate) async fn row(store: &TestStore, session: &Value) -> Option<SessionRecord> {
     let handle = SessionHandle::new(text(&session["session"]["handle"]));
     store.get_session(&AppId::default(), &handle).await.unwrap()
 }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sessile_core::{AppId, memory::MemoryStore, store::Store as _};
+use sessile_core::{AppId, store::Store as _};
 
-use crate::support::{Core, access_token, part, refresh_token, row, text};
+use crate::{
+    store::TestStore,
+    support::{Core, access_token, part, refresh_token, row, text},
+};
 
 const DAY: u64 = 24 * 3600;
 
@@ -38,7 +41,7 @@ async fn sweep(core: &Core) -> (usize, usize) {
     (sessions, keys)
 }
 
-async fn key_ids(store: &MemoryStore, app: &AppId) -> Vec<String> {
+async fn key_ids(store: &TestStore, app: &AppId) -> Vec<String> {
     let keys = store.signing_keys(app).await.unwrap();
     keys.into_iter().map(|key| key.key_id).collect()
 }
