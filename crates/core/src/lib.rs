@@ -30,6 +30,7 @@
 #![deny(missing_docs)]
 
 mod access_token;
+mod bulk_store;
 mod engine;
 mod error;
 mod identifier;

@@ -1,5 +1,9 @@
 //! A store that forgets everything when the process ends: for tests, and to try things out.
 
+mod bulk;
+
+pub use self::bulk::MemoryExport;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,

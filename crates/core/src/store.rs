@@ -7,14 +7,15 @@
 
 use std::{error::Error as StdError, fmt, future::Future, num::NonZeroUsize};
 
+pub use crate::{
+    bulk_store::{BulkStore, SessionExport},
+    stored_keys::StoredSecret,
+    tenant_store::{StoredTenant, TenantStore},
+};
 use crate::{
     clock::Timestamp,
     identifier::{AppId, SessionHandle, TenantScope},
     rotation::{Rotation, TokenHash},
-};
-pub use crate::{
-    stored_keys::StoredSecret,
-    tenant_store::{StoredTenant, TenantStore},
 };
 
 /// A session as a store keeps it.

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::{
     error::GeneralError,
     identifier::AppId,
-    keys::{SigningKey, WrappingKey},
+    keys::{SigningKey, WrappingKey, wrapping},
+    random::SystemRandom,
     refresh_token,
     store::StoredSigningKey,
 };
@@ -23,6 +24,31 @@ impl StoredSigningKey {
     ) -> Result<(), GeneralError> {
         SigningKey::load(self, app, wrapping_key).map(drop)
     }
+
+    /// The same key sealed under `to` instead of `from`; without a key it is in the open.
+    ///
+    /// # Errors
+    /// [`GeneralError::WrappingKey`] when it is sealed, and not under `from`.
+    pub fn sealed_anew(
+        &self,
+        app: &AppId,
+        from: Option<&WrappingKey>,
+        to: Option<&WrappingKey>,
+    ) -> Result<Self, GeneralError> {
+        let material = sealed_anew(app, &self.key_id, &self.material, from, to)?;
+        Ok(Self { material, ..self.clone() })
+    }
+}
+
+fn sealed_anew(
+    app: &AppId,
+    name: &str,
+    stored: &str,
+    from: Option<&WrappingKey>,
+    to: Option<&WrappingKey>,
+) -> Result<String, GeneralError> {
+    let plain = wrapping::unwrap(from, app, name, stored)?;
+    wrapping::wrap(to, app, name, &plain, &SystemRandom)
 }
 
 /// A secret of an app, from which the keys of its refresh tokens are made.
@@ -46,6 +72,20 @@ impl StoredSecret {
     ) -> Result<(), GeneralError> {
         refresh_token::check_secret(app, &self.name, &self.value, wrapping_key)
     }
+
+    /// As [`StoredSigningKey::sealed_anew`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn sealed_anew(
+        &self,
+        app: &AppId,
+        from: Option<&WrappingKey>,
+        to: Option<&WrappingKey>,
+    ) -> Result<Self, GeneralError> {
+        let value = sealed_anew(app, &self.name, &self.value, from, to)?;
+        Ok(Self { value, ..self.clone() })
+    }
 }
 
 impl fmt::Debug for StoredSecret {
@@ -57,10 +97,7 @@ impl fmt::Debug for StoredSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Timestamp, keys::Algorithm, keys::wrapping, policy::SigningKeyKind,
-        random::SystemRandom,
-    };
+    use crate::{clock::Timestamp, keys::Algorithm, policy::SigningKeyKind};
 
     #[test]
     fn a_key_is_good_under_its_wrapping_key_alone() {
@@ -79,6 +116,18 @@ mod tests {
         }
         let broken = StoredSigningKey { material: plain.material.replace('|', "+"), ..plain };
         assert!(broken.check(&app, None).is_err());
+    }
+
+    #[test]
+    fn what_is_sealed_anew_is_the_same() {
+        let app = AppId::default();
+        let [one, other] = [(); 2].map(|()| WrappingKey::generate(&SystemRandom).unwrap());
+        let plain = StoredSecret { name: "name".into(), value: "secret".into() };
+        let sealed = plain.sealed_anew(&app, None, Some(&one)).unwrap();
+        assert_ne!(sealed, plain);
+        let moved = sealed.sealed_anew(&app, Some(&one), Some(&other)).unwrap();
+        assert_eq!(moved.sealed_anew(&app, Some(&other), None).unwrap(), plain);
+        assert!(moved.sealed_anew(&app, Some(&one), None).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! A check panics where the store breaks the contract, and says what it expected.
 
+mod bulk;
 mod interleave;
 mod keys;
 mod limits;
@@ -19,6 +20,10 @@ mod sweeping;
 mod tenants;
 mod users;
 
+pub use bulk::{
+    all_sessions_are_exported_in_order, apps_and_secrets_are_listed, sessions_are_put_as_they_are,
+    signing_keys_are_replaced,
+};
 pub use keys::{
     one_of_many_first_signing_keys_is_added, one_of_many_next_signing_keys_is_added,
     one_of_many_secrets_is_kept, secrets_are_kept_by_app_and_name,
@@ -169,6 +174,29 @@ macro_rules! tenant_store_conformance {
             tenants_are_kept
             tenants_are_removed_with_their_sessions
             apps_are_removed_whole
+        }
+    };
+}
+
+/// Makes a test of every check that a [`BulkStore`](crate::store::BulkStore) passes beside those of
+/// [`tenant_store_conformance!`](crate::tenant_store_conformance), which has the same arguments.
+///
+/// ```
+/// # use sessile_core::memory::MemoryStore;
+/// sessile_core::bulk_store_conformance!(|| async { MemoryStore::new() });
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! bulk_store_conformance {
+    ($new_store:expr $(,)?) => {
+        $crate::bulk_store_conformance!($new_store, ::core::convert::identity);
+    };
+    ($new_fixture:expr, $store_of:expr $(,)?) => {
+        $crate::store_conformance! { @checks ($new_fixture) ($store_of)
+            all_sessions_are_exported_in_order
+            sessions_are_put_as_they_are
+            signing_keys_are_replaced
+            apps_and_secrets_are_listed
         }
     };
 }
