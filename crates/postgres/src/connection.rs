@@ -114,6 +114,11 @@ impl Connection {
         .await
     }
 
+    /// Runs SQL in which `{table}` stands for the table of that name, however long it takes.
+    pub(crate) async fn execute_template(&self, sql: &str) -> Result<(), Failure> {
+        self.execute(&self.names.fill_in(sql), Duration::MAX).await
+    }
+
     /// Lets the statements of this transaction take as long as they take.
     pub(crate) async fn endless(&self) -> Result<(), Failure> {
         let sql = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
@@ -224,6 +229,8 @@ pub(crate) enum LockClass {
     User,
     /// The tenants of an app, by its name.
     Tenants,
+    /// Putting sessions as they were elsewhere, by app.
+    Bulk,
 }
 
 static LOCK: Template = Template {

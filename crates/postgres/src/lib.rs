@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bulk;
 mod connection;
 mod connector;
 mod examination;
@@ -33,6 +34,7 @@ mod options;
 mod ownership;
 mod pool;
 mod record;
+mod retirement;
 mod schema;
 mod shared;
 mod statements;
@@ -41,12 +43,14 @@ mod suspension;
 mod tls;
 mod url;
 
+pub use bulk::PostgresExport;
 pub use examination::{
     Content, Elsewhere, Encryption, Examination, Server, Structure, UnusableKey,
 };
 pub use names::InvalidName;
 pub use options::PostgresOptions;
 pub use ownership::Ownership;
+pub use retirement::HeldWriters;
 pub use store::PostgresStore;
 pub use suspension::Suspended;
 pub use url::InvalidSettings;

@@ -40,7 +40,7 @@ use crate::{
 /// [`PostgresOptions::runtime`] for another way.
 #[derive(Clone)]
 pub struct PostgresStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl PostgresStore {

@@ -93,6 +93,9 @@ const READ_ONLY: &str = "the database cannot be written: give this user the righ
 
 const FULL: &str = "the disk is full, or the database as large as it may be: make room";
 
+const RETIRED: &str =
+    "the sessions were moved to another store: use that one, or reinstate this one";
+
 /// The kind of a failure, and what to do about it.
 fn assess(error: &rusqlite::Error, task: Task) -> (StoreErrorKind, &'static str) {
     use StoreErrorKind::{Incompatible, NotWritable, Other, Unavailable};
@@ -106,6 +109,10 @@ fn assess(error: &rusqlite::Error, task: Task) -> (StoreErrorKind, &'static str)
         // made as large as it has to be.
         _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) => {
             (NotWritable, FULL)
+        }
+        // There are no others than those of a store that is retired.
+        _ if error.sqlite_extended_error_code() == Some(ffi::SQLITE_CONSTRAINT_TRIGGER) => {
+            (NotWritable, RETIRED)
         }
         (ErrorCode::ReadOnly, _)
         | (ErrorCode::PermissionDenied | ErrorCode::CannotOpen, Task::Write(_)) => {
@@ -147,6 +154,7 @@ mod tests {
             (ffi::SQLITE_FULL, write, StoreErrorKind::NotWritable),
             (ffi::SQLITE_READONLY, write, StoreErrorKind::NotWritable),
             (ffi::SQLITE_READONLY_DIRECTORY, write, StoreErrorKind::NotWritable),
+            (ffi::SQLITE_CONSTRAINT_TRIGGER, write, StoreErrorKind::NotWritable),
             (ffi::SQLITE_CANTOPEN, write, StoreErrorKind::NotWritable),
             (ffi::SQLITE_CANTOPEN, read, StoreErrorKind::Unavailable),
             (ffi::SQLITE_PERM, write, StoreErrorKind::NotWritable),

@@ -23,6 +23,7 @@
 #![deny(missing_docs)]
 
 mod backup;
+mod bulk;
 mod connection;
 mod examination;
 mod failure;
@@ -30,12 +31,15 @@ mod file;
 mod options;
 mod reader;
 mod request;
+mod retirement;
 mod schema;
 mod statements;
 mod store;
 mod writer;
 
+pub use bulk::SqliteExport;
 pub use examination::{Examination, examine};
 pub use options::{Durability, SqliteOptions};
+pub use retirement::HeldWriters;
 pub use store::SqliteStore;
 pub use writer::Statistics;

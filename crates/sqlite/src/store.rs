@@ -29,13 +29,13 @@ use crate::{
 /// When the last clone is dropped, its threads finish what was sent to them and close the file.
 #[derive(Clone)]
 pub struct SqliteStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    path: PathBuf,
-    writer: Writer,
-    readers: Arc<Readers>,
+pub(crate) struct Shared {
+    pub(crate) path: PathBuf,
+    pub(crate) writer: Writer,
+    pub(crate) readers: Arc<Readers>,
 }
 
 impl SqliteStore {

@@ -149,7 +149,7 @@ fn commit(
 
 /// Begins a transaction, and waits while another connection writes. SQLite's own way of waiting
 /// looks less and less often, and can miss for long each moment that a busy process leaves.
-fn begin(connection: &Connection, busy_timeout: Duration) -> Result<(), Failure> {
+pub(crate) fn begin(connection: &Connection, busy_timeout: Duration) -> Result<(), Failure> {
     const PAUSE: Duration = Duration::from_millis(1);
     let mut waited = Duration::ZERO;
     loop {

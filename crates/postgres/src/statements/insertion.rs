@@ -19,7 +19,7 @@ use crate::{
 
 /// A new session.
 pub(crate) struct Insert {
-    pub(super) key: Key,
+    pub(crate) key: Key,
     pub(super) session: SessionRecord,
 }
 

@@ -120,7 +120,7 @@ pub(crate) async fn add(
 }
 
 /// Whoever has the lock of the app's keys is the only one who adds.
-async fn add_after(
+pub(super) async fn add_after(
     connection: &Connection,
     app: &AppId,
     key: &StoredSigningKey,
@@ -189,7 +189,7 @@ pub(crate) fn is_supertokens_key(key: &StoredSigningKey) -> bool {
 }
 
 /// What is wrong with a key for a database that is shared.
-fn refusal(key: &StoredSigningKey) -> String {
+pub(crate) fn refusal(key: &StoredSigningKey) -> String {
     let problem = if key.algorithm != "RS256" {
         "it reads no keys but those of RS256: let that be the algorithm of access tokens"
     } else if key.material.starts_with(SEALED) {

@@ -1,5 +1,6 @@
 //! What each request does to the database.
 
+pub(crate) mod bulk;
 pub(crate) mod data;
 pub(crate) mod insertion;
 pub(crate) mod keys;

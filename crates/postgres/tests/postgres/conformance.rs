@@ -1,4 +1,4 @@
-use sessile_core::{store_conformance, tenant_store_conformance};
+use sessile_core::{bulk_store_conformance, store_conformance, tenant_store_conformance};
 use sessile_postgres::PostgresStore;
 use sessile_postgres_fixture::Database;
 
@@ -8,3 +8,4 @@ async fn new_store() -> PostgresStore {
 
 store_conformance!(new_store);
 tenant_store_conformance!(new_store);
+bulk_store_conformance!(new_store);

@@ -21,6 +21,7 @@ mod hosts;
 mod outage;
 mod ownership;
 mod proxy;
+mod retirement;
 mod runtime;
 mod schema;
 mod sharing;

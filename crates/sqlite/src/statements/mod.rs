@@ -1,5 +1,6 @@
 //! What each request does to the database, in as few statements as can be.
 
+pub(crate) mod bulk;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod sessions;

@@ -17,7 +17,9 @@ macro_rules! columns {
     };
 }
 
-fn session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
+pub(super) use columns;
+
+pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
     Ok(SessionRecord {
         handle: handle(row)?,
         user_id: row.get(1)?,

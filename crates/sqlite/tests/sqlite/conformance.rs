@@ -1,4 +1,4 @@
-use sessile_core::{store_conformance, tenant_store_conformance};
+use sessile_core::{bulk_store_conformance, store_conformance, tenant_store_conformance};
 use sessile_sqlite::SqliteStore;
 
 use crate::Folder;
@@ -21,3 +21,4 @@ impl Fixture {
 
 store_conformance!(Fixture::open, Fixture::store);
 tenant_store_conformance!(Fixture::open, Fixture::store);
+bulk_store_conformance!(Fixture::open, Fixture::store);

@@ -21,6 +21,7 @@ mod conformance;
 mod examinations;
 mod files;
 mod limits;
+mod retirement;
 mod sharing;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);

@@ -1,0 +1,134 @@
+//! Keeping writers out while the sessions are moved elsewhere, and ever after.
+
+use std::{sync::Arc, time::Duration};
+
+use sessile_core::store::StoreError;
+
+use crate::{
+    connection::Connection,
+    failure::{Failure, Task},
+    store::PostgresStore,
+};
+
+/// The tables of sessions, keys and secrets of refresh tokens. A SuperTokens core has more to do
+/// with the others.
+const RETIRED: [&str; 6] = [
+    "{session_info}",
+    "{sessile_session}",
+    "{session_access_token_signing_keys}",
+    "{jwt_signing_keys}",
+    "{sessile_signing_key}",
+    "{sessile_secret}",
+];
+
+/// Those that must not change while the rest is read.
+const HELD: [&str; 3] = ["{key_value}", "{tenant_configs}", "{tenants}"];
+
+/// How often the locks are tried, each time for two seconds: whoever waits for one holds up
+/// everybody who comes after.
+const ATTEMPTS: usize = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+const TASK: Task = Task::Write("keeping writers out");
+
+/// As long as this lives, nobody writes to the store: writers wait, and fail with
+/// [`Unavailable`](sessile_core::store::StoreErrorKind::Unavailable) where that takes longer than
+/// their request timeout. Dropped, it lets them go on.
+#[derive(Debug)]
+pub struct HeldWriters {
+    connection: Arc<Connection>,
+    /// Keeps what serves the connection.
+    _store: PostgresStore,
+}
+
+impl PostgresStore {
+    /// Keeps all writers out, those of this store too, and waits until those that are at it are
+    /// done.
+    ///
+    /// # Errors
+    /// [`Unavailable`](sessile_core::store::StoreErrorKind::Unavailable) when they do not end.
+    pub async fn hold_writers(&self) -> Result<HeldWriters, StoreError> {
+        let connection = self.hold().await.map_err(|failure| failure.report(TASK))?;
+        Ok(HeldWriters { connection, _store: self.clone() })
+    }
+
+    async fn hold(&self) -> Result<Arc<Connection>, Failure> {
+        const BEGIN: &str = "BEGIN;
+            SET LOCAL statement_timeout = 0;
+            SET LOCAL idle_in_transaction_session_timeout = 0;
+            SET LOCAL lock_timeout = 2000;";
+        // Others may read, but neither write nor make triggers.
+        let tables = [RETIRED.as_slice(), &HELD].concat().join(", ");
+        let sql = format!("{BEGIN} LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE");
+        let connection = self.shared.connector.connect().await?;
+        let mut attempts = 1..ATTEMPTS;
+        loop {
+            match connection.execute_template(&sql).await {
+                Err(failure)
+                    if (failure.is_lock_timeout() || failure.is_conflict())
+                        && attempts.next().is_some() =>
+                {
+                    connection.execute("ROLLBACK", Duration::MAX).await?;
+                    let pause = {
+                        let _timers = self.shared.runtime().enter();
+                        tokio::time::sleep(PAUSE)
+                    };
+                    pause.await;
+                }
+                outcome => return outcome.map(|()| connection),
+            }
+        }
+    }
+
+    /// Lets writers in again after [`HeldWriters::retire`].
+    ///
+    /// # Errors
+    /// As [`hold_writers`](Self::hold_writers).
+    pub async fn reinstate(&self) -> Result<(), StoreError> {
+        let reinstate = async {
+            let connection = self.hold().await?;
+            for table in RETIRED {
+                let sql = format!("DROP TRIGGER IF EXISTS sessile_retired ON {table}");
+                connection.execute_template(&sql).await?;
+            }
+            connection.execute_template(&format!("DROP FUNCTION IF EXISTS {FUNCTION}()")).await?;
+            connection.execute("COMMIT", Duration::MAX).await
+        };
+        reinstate.await.map_err(|failure| failure.report(TASK))
+    }
+}
+
+/// Beside the tables of a prefix there may be others.
+const FUNCTION: &str = "{schema}.\"{sessile_store:bare}_retired\"";
+
+impl HeldWriters {
+    /// Lets nobody write any more, running processes and SuperTokens' core included: every write
+    /// fails with [`NotWritable`](sessile_core::store::StoreErrorKind::NotWritable) until the store
+    /// is [reinstated](PostgresStore::reinstate). Reads go on. The user must own the tables.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be written; then all is as it was.
+    pub async fn retire(self) -> Result<(), StoreError> {
+        let retire = async {
+            // The code is that of a server which takes no writes.
+            let function = format!(
+                "CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    RAISE EXCEPTION 'the sessions were moved to another store: use that one, or '
+                        'reinstate this one' USING ERRCODE = '25006';
+                END $$"
+            );
+            self.connection.execute_template(&function).await?;
+            for table in RETIRED {
+                let sql = format!(
+                    "DROP TRIGGER IF EXISTS sessile_retired ON {table};
+                    CREATE TRIGGER sessile_retired BEFORE INSERT OR UPDATE OR DELETE ON {table}
+                    FOR EACH STATEMENT EXECUTE FUNCTION {FUNCTION}()"
+                );
+                self.connection.execute_template(&sql).await?;
+            }
+            self.connection.execute("COMMIT", Duration::MAX).await
+        };
+        retire.await.map_err(|failure: Failure| failure.report(TASK))
+    }
+}

@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+use sessile_core::{
+    clock::Timestamp,
+    store::{BulkStore as _, Store as _, StoreErrorKind, StoredSigningKey},
+};
+use sessile_postgres_fixture::Database;
+
+use crate::{SUPERTOKENS_TABLES, app, kind, open, options, session};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_writes_to_a_store_that_is_held_or_retired() {
+    let database = Database::new();
+    let mover = open(&database).await;
+    let server =
+        options(&database).request_timeout(Duration::from_millis(200)).open().await.unwrap();
+    let (app, first) = (app(), session());
+    server.insert_session(&app, first.clone()).await.unwrap();
+    let insert = async || kind(server.insert_session(&app, session()).await);
+
+    let held = mover.hold_writers().await.unwrap();
+    assert_eq!(insert().await, Some(StoreErrorKind::Unavailable));
+    drop(held);
+    // The server learns of it when it sees that the connection is closed.
+    while insert().await.is_some() {}
+
+    mover.hold_writers().await.unwrap().retire().await.unwrap();
+    assert_eq!(insert().await, Some(StoreErrorKind::NotWritable));
+    let remove = std::slice::from_ref(&first.handle);
+    let error = server.remove_sessions(&app, remove).await.unwrap_err();
+    assert!(error.to_string().contains("moved to another store"), "{error}");
+    assert!(server.secret(&app, "new", "secret".into()).await.is_err());
+    assert!(server.get_session(&app, &first.handle).await.unwrap().is_some(), "reads go on");
+    // A store that is opened now is told the same.
+    assert!(open(&database).await.insert_session(&app, session()).await.is_err());
+    mover.hold_writers().await.unwrap().retire().await.unwrap();
+
+    mover.reinstate().await.unwrap();
+    assert_eq!(insert().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_for_a_shared_database_are_checked_before_they_are_put() {
+    let (ours, theirs) = (Database::new(), Database::new());
+    theirs.run(SUPERTOKENS_TABLES);
+    let (ours, theirs) = (open(&ours).await, open(&theirs).await);
+    let key = |created_at| StoredSigningKey {
+        key_id: format!("d-{created_at}"),
+        algorithm: "RS256".into(),
+        created_at: Timestamp::from_millis(created_at),
+        material: "public|private".into(),
+        is_static: false,
+    };
+    let sealed = StoredSigningKey { material: "sealed1:|".into(), ..key(3) };
+    let other = StoredSigningKey { algorithm: "ES256".into(), ..key(3) };
+    for keys in [vec![sealed, key(1)], vec![other], vec![key(1), key(2)]] {
+        ours.check_signing_keys(&keys).unwrap();
+        ours.replace_signing_keys(&app(), keys.clone()).await.unwrap();
+        assert_eq!(kind(theirs.check_signing_keys(&keys)), Some(StoreErrorKind::Incompatible));
+        let put = theirs.replace_signing_keys(&app(), keys).await;
+        assert_eq!(kind(put), Some(StoreErrorKind::Incompatible));
+        assert_eq!(theirs.signing_keys(&app()).await.unwrap(), []);
+    }
+    theirs.check_signing_keys(&[key(2), key(1)]).unwrap();
+    theirs.replace_signing_keys(&app(), vec![key(2), key(1)]).await.unwrap();
+    assert_eq!(theirs.signing_keys(&app()).await.unwrap(), [key(2), key(1)]);
+}

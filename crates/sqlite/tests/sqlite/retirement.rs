@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+use sessile_core::{
+    AppId,
+    store::{Store as _, StoreErrorKind, TenantStore as _},
+};
+use sessile_sqlite::SqliteStore;
+
+use crate::{Folder, session};
+
+#[tokio::test]
+async fn nobody_writes_to_a_store_that_is_held_or_retired() {
+    let (folder, app) = (Folder::new(), AppId::default());
+    let first = session();
+    folder.open().insert_session(&app, first.clone()).await.unwrap();
+    // Waiting is another's test.
+    let options = SqliteStore::options().busy_timeout(Duration::ZERO);
+    let server = options.open(folder.file("")).unwrap();
+    let mover = folder.open();
+    let insert =
+        async || server.insert_session(&app, session()).await.map_err(|error| error.kind());
+
+    let held = mover.hold_writers().unwrap();
+    assert_eq!(insert().await, Err(StoreErrorKind::Unavailable));
+    drop(held);
+    assert_eq!(insert().await, Ok(()), "nothing was retired");
+
+    mover.hold_writers().unwrap().retire().unwrap();
+    assert_eq!(insert().await, Err(StoreErrorKind::NotWritable));
+    let remove = std::slice::from_ref(&first.handle);
+    let error = server.remove_sessions(&app, remove).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::NotWritable);
+    assert!(error.to_string().contains("moved to another store"), "{error}");
+    assert!(server.secret(&app, "new", "secret".into()).await.is_err());
+    assert!(server.remove_app(&app).await.is_err());
+    assert!(server.get_session(&app, &first.handle).await.unwrap().is_some(), "reads go on");
+    // A store that is opened now is told the same.
+    assert!(folder.open().insert_session(&app, session()).await.is_err());
+    mover.hold_writers().unwrap().retire().unwrap();
+
+    mover.reinstate().unwrap();
+    assert_eq!(insert().await, Ok(()));
+}
