@@ -6,6 +6,7 @@ mod administration;
 mod demo;
 mod doctor;
 mod logging;
+mod migrate;
 mod serve;
 mod started;
 mod tls;
@@ -37,6 +38,9 @@ enum Command {
     /// Says whether a database, file or server is ready for Sessile, and what to do if it is not.
     /// Ends with status 0 if it is. Changes nothing.
     Doctor(doctor::DoctorArguments),
+    /// Moves all sessions, keys and tenants from one store to another while the first is served.
+    /// Interrupted and run again, it goes on.
+    Migrate(migrate::MigrateArguments),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Sessions(arguments) => administration::manage_sessions(&arguments),
         Command::Keys(arguments) => administration::manage_keys(&arguments),
+        Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Doctor(arguments) => match doctor::run(&arguments) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::FAILURE,

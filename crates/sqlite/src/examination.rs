@@ -11,7 +11,7 @@ use sessile_core::{
 
 use crate::{
     failure::{Failure, Task},
-    schema,
+    retirement, schema,
 };
 
 /// What a file is, as [`examine`] finds it.
@@ -25,6 +25,8 @@ pub struct Examination {
     pub known_version: usize,
     /// What SQLite finds broken in the file.
     pub damage: Option<String>,
+    /// Whether its sessions were moved to another store, so that nobody can write to it.
+    pub is_retired: bool,
     /// How many sessions there are.
     pub sessions: i64,
     /// How many signing keys and secrets can be used.
@@ -73,6 +75,7 @@ fn look(
         examination.damage = Some(damage);
         return Ok(());
     }
+    examination.is_retired = retirement::is_retired(connection)?;
     examination.sessions =
         connection.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))?;
     let sql = "SELECT app_id, key_id, algorithm, created_at, material, is_static

@@ -83,6 +83,13 @@ impl HeldWriters {
     }
 }
 
+/// Whether nobody can write to the store.
+pub(crate) fn is_retired(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT * FROM sqlite_schema
+        WHERE type = 'trigger' AND name = 'retired_sessions_insert')";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
 /// Their names, what sets them off, and the tables.
 fn triggers() -> impl Iterator<Item = (String, &'static str, &'static str)> {
     TABLES.into_iter().flat_map(|table| {

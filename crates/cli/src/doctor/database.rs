@@ -9,7 +9,7 @@ use sessile::{
 };
 
 use super::{
-    report::{Finding, Report},
+    report::{self, Finding, Report},
     way_back,
 };
 
@@ -46,7 +46,7 @@ fn judge(examination: &Examination) -> Vec<Finding> {
     let mut findings = vec![
         connection(server),
         version(server),
-        writes(server),
+        writes(server, structure.is_retired),
         clock(server),
         connections(server),
         tables(structure),
@@ -89,8 +89,10 @@ fn version(server: &Server) -> Finding {
     }
 }
 
-fn writes(server: &Server) -> Finding {
-    if server.is_replica {
+fn writes(server: &Server, is_retired: bool) -> Finding {
+    if is_retired {
+        report::retired()
+    } else if server.is_replica {
         Finding::problem("writes", "the server is a replica, which takes none")
             .advise("connect to the primary server")
     } else if server.is_read_only {
@@ -305,6 +307,7 @@ mod tests {
             change(&mut changed);
             assert_eq!(check(&changed).level, level, "{changed:?}");
         };
+        let writes = |server: &Server| writes(server, false);
         for check in [connection, version, writes, clock, connections] {
             is(check, Ok, |_| {});
         }

@@ -7,7 +7,7 @@ use sessile::{
     sqlite::{self, Examination},
 };
 
-use super::report::{Finding, Report};
+use super::report::{self, Finding, Report};
 
 /// In bytes. A store that has less may fail at any moment.
 const LEAST_SPACE: u64 = 64 * 1024 * 1024;
@@ -77,6 +77,9 @@ fn judge(examination: &Examination) -> Vec<Finding> {
     }];
     if damage.is_some() {
         return findings;
+    }
+    if examination.is_retired {
+        findings.push(report::retired());
     }
     findings.push(if examination.unusable_keys.is_empty() {
         Finding::ok("keys", format!("{usable_keys} signing keys and secrets can be used"))

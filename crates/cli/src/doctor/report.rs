@@ -44,6 +44,15 @@ impl Finding {
     }
 }
 
+/// That the sessions were moved away.
+pub(super) fn retired() -> Finding {
+    Finding::problem(
+        "writes",
+        "the sessions were moved to another store, and nobody can write here",
+    )
+    .advise("use that store, or give this one to sessile migrate --reinstate")
+}
+
 /// All that was found.
 #[derive(Debug)]
 pub(super) struct Report {

@@ -41,6 +41,13 @@ impl Place {
                  are set: take one of them out"
             );
         }
+        Self::named(store, settings)
+    }
+
+    /// What a text names: a URL, a file or `memory`. The settings say the rest of a database.
+    pub(crate) fn named(store: &str, settings: &Settings) -> anyhow::Result<Self> {
+        let postgres = &settings.postgres;
+        let dynamic = settings.server.app.access_token_signing_key_dynamic;
         match store {
             "memory" => {
                 warn_of_incomplete(postgres);

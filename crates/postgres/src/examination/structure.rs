@@ -38,6 +38,8 @@ pub struct Structure {
     pub known_version: i32,
     /// Whose the database is said to be, where Sessile has opened it before.
     pub ownership: Option<Ownership>,
+    /// Whether the sessions were moved to another store, so that nobody can write to this one.
+    pub is_retired: bool,
     /// Tables of sessions with other names, or in other schemas.
     pub elsewhere: Vec<Elsewhere>,
     /// The statements by which the user would get the rights that it lacks.
@@ -129,6 +131,14 @@ static ELSEWHERE: Template = Template {
 static MARK: Template =
     Template { name: "examine_mark", text: "SELECT version, ownership FROM {sessile_store}" };
 
+static RETIRED: Template = Template {
+    name: "examine_retired",
+    text: "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger t
+        JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = $1::text AND c.relname = $2::text AND t.tgname = 'sessile_retired')",
+};
+
 impl Structure {
     pub(super) async fn look(
         connection: &Connection,
@@ -148,6 +158,8 @@ impl Structure {
             own_version = Some(column_of(row, 0)?);
             ownership = Ownership::from_text(column_of(row, 1)?);
         }
+        let rows = connection.query(&RETIRED, &[&names.schema, &names.session_info]).await?;
+        let is_retired = rows.first().map_or(Ok(false), |row| column_of(row, 0))?;
         let survey = &readable.survey;
         let structure = Self {
             has_sessions: survey.has_table(&names.session_info),
@@ -160,6 +172,7 @@ impl Structure {
             own_version,
             known_version: schema::VERSION,
             ownership,
+            is_retired,
             elsewhere: elsewhere(connection, names).await?,
             missing_rights,
             owned_by_others,

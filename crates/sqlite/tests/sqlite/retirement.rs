@@ -4,7 +4,7 @@ use sessile_core::{
     AppId,
     store::{Store as _, StoreErrorKind, TenantStore as _},
 };
-use sessile_sqlite::SqliteStore;
+use sessile_sqlite::{SqliteStore, examine};
 
 use crate::{Folder, session};
 
@@ -38,6 +38,9 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
     assert!(folder.open().insert_session(&app, session()).await.is_err());
     mover.hold_writers().unwrap().retire().unwrap();
 
+    assert!(examine(folder.file(""), None).unwrap().is_retired);
+
     mover.reinstate().unwrap();
+    assert!(!examine(folder.file(""), None).unwrap().is_retired);
     assert_eq!(insert().await, Ok(()));
 }
