@@ -8,7 +8,6 @@ use sessile_core::{
     VerifyRequest,
     clock::{Clock, ManualClock, Timestamp},
     policy::{Policy, RefreshTokenFormat, RotationPolicy, SigningKeyKind},
-    store::StoreErrorKind,
 };
 use sessile_postgres::PostgresStore;
 use sessile_postgres_fixture::Database;
@@ -208,14 +207,4 @@ async fn a_core_finds_the_sessions_that_are_created() {
     let key =
         taken_over.database.rows("SELECT key_id, algorithm, key_string FROM jwt_signing_keys");
     assert!(key[0].starts_with("s-") && key[0].matches('|').count() == 3, "a static key was made");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_a_core_could_not_follow_does_not_start() {
-    let taken_over = TakenOver::new(RotationPolicy::OnUse).await;
-    let build = Sessions::builder(open(&taken_over.database).await).build();
-    let Err(Error::General(error)) = build.await else { panic!("ES256 is refused") };
-    assert!(error.to_string().contains("RS256"), "{error}");
-    let sessile_core::GeneralError::Store(error) = error else { panic!("{error}") };
-    assert_eq!(error.kind(), StoreErrorKind::Incompatible);
 }
