@@ -11,9 +11,6 @@ use sessile_postgres::{PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::Cluster;
 use tokio_postgres::{Client, NoTls};
 
-/// The connections that write, of the store and of the pool that is measured beside it.
-const WRITERS: usize = 4;
-
 /// Where to measure, and how much.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -24,6 +21,12 @@ pub(crate) struct Arguments {
     /// With 10 000 sessions and with a million; takes a few minutes and two gigabytes of disk
     #[arg(long)]
     million: bool,
+    /// How many clients refresh at the same time
+    #[arg(long, value_delimiter = ',', value_name = "COUNTS", default_values_t = [1, 8, 64, 256])]
+    clients: Vec<usize>,
+    /// The connections that write, of the store and of the pool that is measured beside it
+    #[arg(long, value_name = "COUNT", default_value_t = 4)]
+    writers: usize,
 }
 
 pub(crate) fn measure(effort: Effort, arguments: &Arguments) -> anyhow::Result<()> {
@@ -41,7 +44,7 @@ pub(crate) fn measure(effort: Effort, arguments: &Arguments) -> anyhow::Result<(
             cluster.database().url()
         }
     };
-    refreshing::measure(effort, &url)?;
+    refreshing::measure(effort, &url, arguments)?;
     size::measure(effort, &url, arguments.million)
 }
 
@@ -63,13 +66,13 @@ impl<'a> Schema<'a> {
         Ok(connect(self.url).await?.batch_execute(&drop).await?)
     }
 
-    async fn open(&self) -> anyhow::Result<PostgresStore> {
+    async fn open(&self, writers: usize) -> anyhow::Result<PostgresStore> {
         let options = PostgresOptions::from_url(self.url)?.schema(&self.name)?;
-        Ok(options.writers(WRITERS).open().await?)
+        Ok(options.writers(writers).open().await?)
     }
 
-    async fn sessions(&self) -> anyhow::Result<Sessions<PostgresStore>> {
-        Ok(Sessions::builder(self.open().await?).build().await?)
+    async fn sessions(&self, writers: usize) -> anyhow::Result<Sessions<PostgresStore>> {
+        Ok(Sessions::builder(self.open(writers).await?).build().await?)
     }
 }
 

@@ -7,8 +7,8 @@ use sessile_bench::{
 };
 
 use super::{
-    Schema, WRITERS, connect,
-    raw::{Pool, Rotating},
+    Arguments, Schema, connect,
+    raw::{Manner, Pool, Rotating},
 };
 use crate::{
     clients::{Clients, Timed},
@@ -16,7 +16,7 @@ use crate::{
     verification::runtime,
 };
 
-pub(crate) fn measure(effort: Effort, url: &str) -> anyhow::Result<()> {
+pub(crate) fn measure(effort: Effort, url: &str, arguments: &Arguments) -> anyhow::Result<()> {
     let mut rates = Table::new(
         "Refreshing durably in PostgreSQL, in a second that passed, beside one statement for each \
          row",
@@ -27,7 +27,10 @@ pub(crate) fn measure(effort: Effort, url: &str) -> anyhow::Result<()> {
             "ratio",
             "rows alone, as many connections as the store's",
             "ratio",
+            "as SuperTokens' core moves a row, a connection for each client",
+            "ratio",
             "processor time of a refresh",
+            "of a row",
             "statements for a refresh",
         ],
     );
@@ -36,20 +39,26 @@ pub(crate) fn measure(effort: Effort, url: &str) -> anyhow::Result<()> {
          own",
         ["clients", "half take less than", "99 % less than", "row alone: half", "99 %"],
     );
-    for clients in [1, 8, 64, 256] {
-        let measured = measure_clients(effort, url, clients)?;
-        let [refreshing, own, pooled] = &measured.figures;
+    for &clients in &arguments.clients {
+        let measured = measure_clients(effort, url, clients, arguments.writers)?;
+        let [refreshing, own, pooled, transactions] = &measured.figures;
+        let ratio = |other| {
+            table::ratio_with_range(
+                refreshing.rate_ratio(other),
+                refreshing.rate_ratio_range(other),
+            )
+        };
         rates.row([
             clients.to_string(),
             table::rate(refreshing.per_second()),
             table::rate(own.per_second()),
-            table::ratio_with_range(refreshing.rate_ratio(own), refreshing.rate_ratio_range(own)),
+            ratio(own),
             table::rate(pooled.per_second()),
-            table::ratio_with_range(
-                refreshing.rate_ratio(pooled),
-                refreshing.rate_ratio_range(pooled),
-            ),
+            ratio(pooled),
+            table::rate(transactions.per_second()),
+            ratio(transactions),
             table::cpu(refreshing),
+            table::cpu(own),
             measured.statements.map_or_else(String::new, |number| format!("{number:.3}")),
         ]);
         let [refreshing, own] = measured.quantiles;
@@ -67,19 +76,24 @@ pub(crate) fn measure(effort: Effort, url: &str) -> anyhow::Result<()> {
 }
 
 struct Measurement {
-    figures: [Figure; 3],
+    figures: [Figure; 4],
     /// Statements for one refresh; `None` where the server does not count them.
     statements: Option<f64>,
     /// The time that half of the calls take at most, and 99 of 100; of refreshes and of rows.
     quantiles: [[f64; 2]; 2],
 }
 
-fn measure_clients(effort: Effort, url: &str, clients: usize) -> anyhow::Result<Measurement> {
+fn measure_clients(
+    effort: Effort,
+    url: &str,
+    clients: usize,
+    writers: usize,
+) -> anyhow::Result<Measurement> {
     let runtime = runtime()?;
     let schema = runtime.block_on(Schema::make(url, &format!("refreshing_{clients}")))?;
     let raw_schema = runtime.block_on(Schema::make(url, &format!("rows_{clients}")))?;
     let mut refreshing = Clients::make(async {
-        let sessions = schema.sessions().await?;
+        let sessions = schema.sessions(writers).await?;
         let mut issued = Vec::new();
         for created in log_in(&sessions, CLIENTS).await? {
             // So that the rows have all that they have after a refresh.
@@ -90,33 +104,36 @@ fn measure_clients(effort: Effort, url: &str, clients: usize) -> anyhow::Result<
         Ok(shares(issued, clients).into_iter().map(state).map(Timed::new).collect())
     })?;
     let handles: Vec<String> = runtime.block_on(async {
-        let issued = log_in(&raw_schema.sessions().await?, CLIENTS).await?;
+        let issued = log_in(&raw_schema.sessions(writers).await?, CLIENTS).await?;
         anyhow::Ok(issued.iter().map(|one| one.session.handle().to_string()).collect())
     })?;
-    let rotating = |connections| {
+    let rotating = |manner, connections| {
         Clients::make(async {
-            let pool = Pool::open(&raw_schema, connections).await?;
+            let pool = Pool::open(&raw_schema, manner, connections).await?;
             let state = |handles| Rotating { pool: pool.clone(), handles, next: 0 };
             Ok(shares(handles.clone(), clients).into_iter().map(state).map(Timed::new).collect())
         })
     };
-    let (mut own, mut pooled) = (rotating(clients)?, rotating(WRITERS)?);
+    let mut own = rotating(Manner::Statement, clients)?;
+    let mut pooled = rotating(Manner::Statement, writers)?;
+    let mut transactions = rotating(Manner::Transaction, clients)?;
 
     let before = runtime.block_on(statements(&schema));
     let contestants: Vec<Contestant<'_>> = vec![
         Box::new(|count| refreshing.call(count, |state| state.time(Refreshing::refresh))),
         Box::new(|count| own.call(count, |state| state.time(Rotating::rotate))),
         Box::new(|count| pooled.call(count, |state| state.time(Rotating::rotate))),
+        Box::new(|count| transactions.call(count, |state| state.time(Rotating::rotate))),
     ];
     let figures = race(effort.longer(4), contestants)?;
     let after = runtime.block_on(statements(&schema));
     let refreshes: usize = refreshing.states().iter().map(|state| state.count()).sum();
     let statements = before.zip(after).map(|(before, after)| (after - before) / refreshes as f64);
     let quantiles = [Timed::quantiles(refreshing.states()), Timed::quantiles(own.states())];
-    drop((refreshing, own, pooled));
+    drop((refreshing, own, pooled, transactions));
     runtime.block_on(schema.remove())?;
     runtime.block_on(raw_schema.remove())?;
-    let figures = figures.try_into().map_err(|_| anyhow::anyhow!("three were measured"))?;
+    let figures = figures.try_into().map_err(|_| anyhow::anyhow!("four were measured"))?;
     Ok(Measurement { figures, statements, quantiles })
 }
 
