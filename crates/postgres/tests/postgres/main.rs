@@ -11,7 +11,7 @@ use sessile_core::{
     store::{SessionRecord, StoreError, StoreErrorKind},
 };
 use sessile_postgres::{PostgresOptions, PostgresStore};
-use sessile_postgres_fixture::Database;
+use sessile_postgres_fixture::{Database, supertokens::TABLES as SUPERTOKENS_TABLES};
 
 mod conformance;
 mod core_tokens;
@@ -30,9 +30,6 @@ mod takeover;
 mod upgrade;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-
-/// The tables as SuperTokens' core 12.1 makes them, from its documentation.
-const SUPERTOKENS_TABLES: &str = include_str!("supertokens.sql");
 
 async fn open(database: &Database) -> PostgresStore {
     PostgresStore::open(&database.url()).await.unwrap()
