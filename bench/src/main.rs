@@ -12,6 +12,7 @@ mod postgres;
 mod raw_sqlite;
 mod refreshing;
 mod size;
+mod upgrade;
 mod verification;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -61,6 +62,9 @@ enum Command {
     Core(core_server::LoadArguments),
     /// Refreshing in PostgreSQL, and the same calls with 10 000 sessions stored there
     Postgres(postgres::Arguments),
+    /// A PostgreSQL database of an older SuperTokens core brought forward while it is used; takes
+    /// some minutes and two gigabytes of disk
+    Upgrade(upgrade::Arguments),
     /// All of the above with SQLite or in memory, but the core server, with 10 000 sessions
     All,
     /// Is the server of a measurement
@@ -93,6 +97,7 @@ fn run(Arguments { effort, folder, command }: &Arguments) -> anyhow::Result<()> 
         Command::Size { million } => size::measure(*effort, path, *million),
         Command::Core(arguments) => core_server::measure(*effort, path, arguments),
         Command::Postgres(arguments) => postgres::measure(*effort, arguments),
+        Command::Upgrade(arguments) => upgrade::measure(arguments),
         Command::All => {
             verification::measure(*effort)?;
             minting::measure(*effort)?;

@@ -77,7 +77,7 @@ impl<'a> Schema<'a> {
 }
 
 /// A connection without the store, served by the runtime in which this is called.
-async fn connect(url: &str) -> anyhow::Result<Client> {
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
     let (client, driver) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(driver);
     Ok(client)

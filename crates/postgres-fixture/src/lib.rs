@@ -18,6 +18,7 @@
 mod cluster;
 mod database;
 mod programs;
+pub mod supertokens;
 
 pub use cluster::{Cluster, Shutdown};
 pub use database::Database;

@@ -69,7 +69,7 @@ impl PostgresStore {
             let connector = Arc::clone(&connector);
             async move {
                 let connection = connector.connect().await?;
-                let ownership = schema::prepare(&connection, &names, wanted).await?;
+                let ownership = schema::prepare(&connection, &connector, &names, wanted).await?;
                 Ok((connection, ownership))
             }
         };

@@ -1,16 +1,13 @@
 //! Databases that are ready.
 
-use sessile_postgres_fixture::Database;
+use sessile_postgres_fixture::{Database, supertokens};
 
 use crate::{Diagnosis, Server, sessile};
-
-/// The tables as SuperTokens' core 12.1 makes them, from its documentation.
-const SUPERTOKENS_TABLES: &str = include_str!("../../../postgres/tests/postgres/supertokens.sql");
 
 /// A database that a core 12.1 has started on.
 pub(crate) fn supertokens_database() -> Database {
     let database = Database::new();
-    database.run(SUPERTOKENS_TABLES);
+    database.run(supertokens::TABLES);
     database.run(
         "INSERT INTO apps VALUES ('public', 1);
         INSERT INTO tenants VALUES ('public', 'public', 1)",
@@ -93,7 +90,7 @@ fn the_tables_of_older_cores_are_ready() {
 fn the_configuration_names_the_database() {
     let database = Database::new();
     database.run("CREATE SCHEMA auth");
-    let tables = format!("SET search_path TO auth; {SUPERTOKENS_TABLES}");
+    let tables = format!("SET search_path TO auth; {}", supertokens::TABLES);
     database.run(&tables);
     database.run("ALTER TABLE auth.session_info RENAME TO logins");
     let environment = [

@@ -1,9 +1,6 @@
-use sessile_postgres_fixture::Database;
+use sessile_postgres_fixture::{Database, supertokens};
 
 use crate::{Server, migrate, refresh_token};
-
-/// The tables as SuperTokens' core 12.1 makes them, from its documentation.
-const SUPERTOKENS_TABLES: &str = include_str!("../../../postgres/tests/postgres/supertokens.sql");
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
@@ -13,7 +10,7 @@ fn a_shared_database_takes_no_sealed_keys() {
     let folder = folder.path();
     Server::start(folder, "first.db").log_in("alice");
     let database = Database::new();
-    database.run(SUPERTOKENS_TABLES);
+    database.run(supertokens::TABLES);
     let url = database.url();
     let arguments = ["--from", "first.db", "--to", &url];
     let run = migrate(folder, &arguments, &[("SESSILE_WRAPPING_KEY", KEY)]);

@@ -7,6 +7,14 @@ pub(super) struct Table {
     pub(super) indexes: &'static [Index],
 }
 
+impl Table {
+    /// The tables whose rows its own refer to, each as `{name:bare}`.
+    pub(super) fn refers_to(&self) -> impl Iterator<Item = String> {
+        let referred = self.create.split("REFERENCES {").skip(1);
+        referred.filter_map(|rest| Some(format!("{{{}:bare}}", rest.split_once('}')?.0)))
+    }
+}
+
 /// An index. SuperTokens' core gives it this name whatever the tables are called.
 pub(super) struct Index {
     pub(super) name: &'static str,

@@ -1,22 +1,26 @@
 //! The tables: finding them, making those that are missing, and bringing older ones forward.
 
+mod changes;
 mod definition;
 mod inspection;
 mod statistics;
 mod survey;
+mod user_index;
+mod waiting;
 
 pub(crate) use self::survey::{Survey, survey};
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sessile_core::policy::SigningKeyKind;
 
 use self::{
-    definition::{ADDED_COLUMNS, TABLES, USER_INDEX},
+    changes::{Made, PATIENT_LOCK_TIMEOUT, missing},
     inspection::Found,
 };
 use crate::{
     connection::{Connection, LockClass, Template},
+    connector::Connector,
     failure::Failure,
     names::Names,
     ownership::Ownership,
@@ -27,11 +31,8 @@ use crate::{
 /// The version of Sessile's own tables. An older one is brought forward, a newer one refused.
 pub(crate) const VERSION: i32 = 1;
 
-/// How long to wait for a table's lock, in milliseconds: whoever waits for it holds up everybody
-/// who comes after.
-const LOCK_TIMEOUT: u32 = 2000;
-
-/// How often that is tried, and how long others may go on in between.
+/// How often it is tried again where another program was at the same, and how long it may go on in
+/// between.
 const ATTEMPTS: usize = 20;
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -46,6 +47,7 @@ pub(crate) struct Wanted {
 /// missing.
 pub(crate) async fn prepare(
     connection: &Connection,
+    connector: &Arc<Connector>,
     names: &Names,
     wanted: Wanted,
 ) -> Result<Ownership, Failure> {
@@ -53,19 +55,35 @@ pub(crate) async fn prepare(
     let mut attempts = 1..ATTEMPTS;
     let ownership = loop {
         match make_what_is_missing(connection, names, wanted).await {
-            Err(failure)
-                if (failure.is_lock_timeout()
-                    || failure.is_conflict()
-                    || failure.is_already_there())
-                    && attempts.next().is_some() =>
-            {
+            Ok(Progress::Settled(ownership)) => break ownership,
+            Ok(Progress::Changed) => attempts = 1..ATTEMPTS,
+            Ok(Progress::Hindered(failure)) => return Err(failure),
+            Err(failure) if is_passing(&failure) && attempts.next().is_some() => {
                 tokio::time::sleep(PAUSE).await;
             }
-            outcome => break outcome?,
+            Err(failure) => return Err(failure),
         }
     };
-    index_users(connection, names).await?;
+    user_index::make(connection, connector, names).await?;
     Ok(ownership)
+}
+
+/// Whether it is because of what another program was doing.
+fn is_passing(failure: &Failure) -> bool {
+    failure.is_lock_timeout()
+        || failure.is_conflict()
+        || failure.is_already_there()
+        || waiting::is_statement_timeout(failure)
+}
+
+/// How far it has come.
+enum Progress {
+    /// One change was made; there may be more to do.
+    Changed,
+    /// Somebody held a table for longer than is waited for.
+    Hindered(Failure),
+    /// Nothing is missing any more.
+    Settled(Ownership),
 }
 
 static SERVER: Template = Template {
@@ -93,13 +111,16 @@ async fn check_server(connection: &Connection) -> Result<(), Failure> {
 }
 
 /// One look, and where that is not enough one transaction.
+///
+/// Where others use the tables, each change has a transaction of its own: so the locks of one are
+/// not held while another waits for its own. The advisory lock lets one node at a time try.
 async fn make_what_is_missing(
     connection: &Connection,
     names: &Names,
     wanted: Wanted,
-) -> Result<Ownership, Failure> {
+) -> Result<Progress, Failure> {
     if let Some(ownership) = settled(connection, names, wanted).await? {
-        return Ok(ownership);
+        return Ok(Progress::Settled(ownership));
     }
     let found = Found::look(connection, names).await?;
     if !found.has_schema {
@@ -107,20 +128,32 @@ async fn make_what_is_missing(
         connection.execute(&sql, Duration::MAX).await?;
     }
     let making = async {
-        let sql =
-            format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {LOCK_TIMEOUT}");
+        let sql = format!(
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+            SET LOCAL lock_timeout = {PATIENT_LOCK_TIMEOUT}"
+        );
         connection.execute(&sql, Duration::MAX).await?;
         // Another process may have done it while this one waited for its lock.
         let found = Found::look(connection, names).await?;
         found.check(names)?;
-        for statement in missing(names, &found) {
-            connection.execute(&statement, Duration::MAX).await?;
+        let changes = missing(names, &found);
+        let is_in_use = found.has_table(&names.session_info);
+        if let Some(change) = changes.first()
+            && is_in_use
+        {
+            return Ok(match change.make(connection, names).await? {
+                Made::Yes => Progress::Changed,
+                Made::No(failure) => Progress::Hindered(failure),
+            });
+        }
+        for statement in changes.iter().flat_map(|change| &change.statements) {
+            connection.execute(statement, Duration::MAX).await?;
         }
         let public = Default::default();
         tenants::make(connection, &public, public.as_str()).await?;
-        move_legacy_key(connection, names, wanted.legacy_key_kind).await?;
         statistics::gather(connection, names).await?;
-        mark(connection, &found, names, wanted.ownership).await
+        move_legacy_key(connection, names, wanted.legacy_key_kind).await?;
+        mark(connection, &found, names, wanted.ownership).await.map(Progress::Settled)
     };
     // The name is that of the schema: databases have no locks in common.
     connection.transaction((LockClass::Schema, &names.schema), making).await
@@ -163,56 +196,6 @@ fn check_version(version: i32) -> Result<(), Failure> {
         "the tables were made by a newer version of Sessile (they have version {version}, this \
          program knows {VERSION}): use that version"
     )))
-}
-
-/// The statements that make what is missing.
-fn missing(names: &Names, found: &Found) -> Vec<String> {
-    let mut statements = Vec::new();
-    for table in TABLES {
-        let name = names.fill_in(table.name);
-        if found.has_table(&name) {
-            continue;
-        }
-        statements.push(names.fill_in(table.create));
-        for index in table.indexes {
-            let index_name = found.free_name(index.name, names);
-            statements.push(index.create("", &index_name, &names.qualified(&name)));
-        }
-    }
-    for column in ADDED_COLUMNS {
-        let table = names.fill_in(column.table);
-        if found.has_table(&table) && !found.has_column(&table, column.name) {
-            statements.push(format!(
-                "ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}",
-                names.qualified(&table),
-                column.name,
-                column.kind,
-            ));
-        }
-    }
-    statements
-}
-
-/// The index that finds the sessions of a user, which tables of older cores do not have, is made
-/// beside the traffic.
-async fn index_users(connection: &Connection, names: &Names) -> Result<(), Failure> {
-    let found = Found::look(connection, names).await?;
-    if found.has_index(&names.session_info, USER_INDEX.columns) {
-        return Ok(());
-    }
-    let name = found.free_name(USER_INDEX.name, names);
-    let table = names.qualified(&names.session_info);
-    let build = USER_INDEX.create("CONCURRENTLY", &name, &table);
-    // Nothing else is to take that long.
-    connection.spoil();
-    connection.execute("SET statement_timeout = 0", Duration::MAX).await?;
-    if found.has_broken_index(USER_INDEX.name) {
-        // Somebody was stopped half-way, or is at it now; then PostgreSQL waits for the end here.
-        let drop =
-            format!("DROP INDEX CONCURRENTLY IF EXISTS {}", names.qualified(USER_INDEX.name));
-        connection.execute(&drop, Duration::MAX).await?;
-    }
-    connection.execute(&build, Duration::MAX).await
 }
 
 static MOVE_TO_DYNAMIC: Template = Template {

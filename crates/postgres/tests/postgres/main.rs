@@ -11,13 +11,15 @@ use sessile_core::{
     store::{SessionRecord, StoreError, StoreErrorKind},
 };
 use sessile_postgres::{PostgresOptions, PostgresStore};
-use sessile_postgres_fixture::Database;
+use sessile_postgres_fixture::{Database, supertokens::TABLES as SUPERTOKENS_TABLES};
+use tokio_postgres::{Client, NoTls};
 
 mod conformance;
 mod core_tokens;
 mod encryption;
 mod examination;
 mod hosts;
+mod log;
 mod outage;
 mod ownership;
 mod proxy;
@@ -28,11 +30,22 @@ mod sharing;
 mod suspension;
 mod takeover;
 mod upgrade;
+mod upgrade_under_load;
+mod user_index;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-/// The tables as SuperTokens' core 12.1 makes them, from its documentation.
-const SUPERTOKENS_TABLES: &str = include_str!("supertokens.sql");
+/// A connection of the test's own.
+async fn connect(database: &Database) -> Client {
+    let (client, driver) = tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
+    tokio::spawn(driver);
+    client
+}
+
+/// The number of its process on the server.
+async fn process_of(client: &Client) -> i32 {
+    client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0)
+}
 
 async fn open(database: &Database) -> PostgresStore {
     PostgresStore::open(&database.url()).await.unwrap()

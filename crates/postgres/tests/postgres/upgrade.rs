@@ -1,29 +1,21 @@
+use crate::{NOW, SUPERTOKENS_TABLES, app, connect, log::Log, open, options, process_of, session};
 use sessile_core::{
     clock::Timestamp,
     policy::SigningKeyKind,
     store::{Store, TenantStore},
 };
-use sessile_postgres_fixture::Database;
-use tokio_postgres::NoTls;
-
-use crate::{NOW, SUPERTOKENS_TABLES, app, open, options, session};
-
-/// What the cores from 9.0 to 12.0 did not have yet.
-const BACK_TO_9_0: &str = "
-    ALTER TABLE session_info DROP COLUMN prev_refresh_token_hash_2,
-        DROP COLUMN refresh_token_rotated_at;
-    ALTER TABLE tenant_configs DROP COLUMN is_first_factors_null;
-    DROP INDEX session_info_user_id_app_id_index;";
+use sessile_postgres_fixture::{Database, supertokens::BACK_TO_9_0};
 
 /// A row as an older core inserts it, with no more columns than it knows.
-const OLD_INSERT: &str = "INSERT INTO session_info (app_id, tenant_id, session_handle, user_id,
+pub(crate) const OLD_INSERT: &str =
+    "INSERT INTO session_info (app_id, tenant_id, session_handle, user_id,
         refresh_token_hash_2, session_data, expires_at, jwt_user_payload, created_at_time,
         use_static_key)
     VALUES ('public', 'public', 'HANDLE', 'alice',
         '00000000000000000000000000000000000000000000000000000000000000ab', '{\"n\": null}',
         4102444800000, '{\"role\":\"reader\"}', 1700000000000, false)";
 
-fn old_database() -> Database {
+pub(crate) fn old_database() -> Database {
     let database = Database::new();
     database.run(SUPERTOKENS_TABLES);
     database.run(BACK_TO_9_0);
@@ -63,10 +55,11 @@ async fn older_tables_are_brought_forward_with_what_is_in_them() {
 /// Whoever waits for a table's lock holds up everybody who comes after, so waiting is short.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_transaction_delays_the_upgrade_and_nobody_else() {
+    let log = Log::keep();
     let database = old_database();
-    let (holder, driver) = tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
-    tokio::spawn(driver);
+    let holder = connect(&database).await;
     holder.batch_execute("BEGIN; SELECT * FROM session_info").await.unwrap();
+    let holder_is = process_of(&holder).await;
     let mut opening = tokio::spawn(options(&database).open());
 
     // It is seen to wait, to give up, and to wait again; and meanwhile others are not kept.
@@ -80,6 +73,10 @@ async fn a_long_transaction_delays_the_upgrade_and_nobody_else() {
     }
     database.run(&OLD_INSERT.replace("HANDLE", "meanwhile"));
     assert!(!opening.is_finished());
+    // An operator is told who that is.
+    while !log.has(&format!("process {holder_is} (")) {
+        assert!(!opening.is_finished());
+    }
 
     holder.batch_execute("COMMIT").await.unwrap();
     let store = (&mut opening).await.unwrap().unwrap();

@@ -5,17 +5,14 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use sessile_core::clock::ManualClock;
 use sessile_postgres::{Ownership, PostgresOptions, PostgresStore};
-use sessile_postgres_fixture::Database;
+use sessile_postgres_fixture::{Database, supertokens};
 use sessile_server::ServerConfig;
 
 use crate::support::{Core, START, access_token, part, refresh_token, row, text};
 
-/// The tables as SuperTokens' core 12.1 makes them, without a row in them.
-const SUPERTOKENS_TABLES: &str = include_str!("../../../postgres/tests/postgres/supertokens.sql");
-
 async fn shared() -> (Core, PostgresStore, Database) {
     let database = Database::new();
-    database.run(SUPERTOKENS_TABLES);
+    database.run(supertokens::TABLES);
     let store = PostgresStore::open(&database.url()).await.unwrap();
     assert_eq!(store.ownership(), Ownership::Shared);
     let clock = Arc::new(ManualClock::at(START));

@@ -1,0 +1,11 @@
+//! The tables that SuperTokens' core makes, from its documentation.
+
+/// Those of core 12.1, in the schema in which new tables are made.
+pub const TABLES: &str = include_str!("supertokens.sql");
+
+/// Makes them those of the cores from 9.0 to 12.0, which lack some columns and an index.
+pub const BACK_TO_9_0: &str = "
+    ALTER TABLE session_info DROP COLUMN prev_refresh_token_hash_2,
+        DROP COLUMN refresh_token_rotated_at;
+    ALTER TABLE tenant_configs DROP COLUMN is_first_factors_null;
+    DROP INDEX session_info_user_id_app_id_index;";
