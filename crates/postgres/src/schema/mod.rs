@@ -64,7 +64,9 @@ pub(crate) async fn prepare(
             outcome => break outcome?,
         }
     };
-    index_users(connection, names).await?;
+    let found = Found::look(connection, names).await?;
+    names.know(found.users(names)?);
+    index_users(connection, names, &found).await?;
     Ok(ownership)
 }
 
@@ -195,8 +197,7 @@ fn missing(names: &Names, found: &Found) -> Vec<String> {
 
 /// The index that finds the sessions of a user, which tables of older cores do not have, is made
 /// beside the traffic.
-async fn index_users(connection: &Connection, names: &Names) -> Result<(), Failure> {
-    let found = Found::look(connection, names).await?;
+async fn index_users(connection: &Connection, names: &Names, found: &Found) -> Result<(), Failure> {
     if found.has_index(&names.session_info, USER_INDEX.columns) {
         return Ok(());
     }

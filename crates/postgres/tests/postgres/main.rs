@@ -18,6 +18,7 @@ mod core_tokens;
 mod encryption;
 mod examination;
 mod hosts;
+mod linked;
 mod outage;
 mod ownership;
 mod proxy;
@@ -72,6 +73,7 @@ fn session_named(handle: &str) -> SessionRecord {
     SessionRecord {
         handle: SessionHandle::new(handle),
         user_id: "alice".into(),
+        primary_user_id: None,
         refresh_token_hash: fresh_hash(),
         previous_refresh_token_hash: None,
         rotated_at: None,
