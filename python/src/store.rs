@@ -11,8 +11,8 @@ use sessile::{
     memory::MemoryStore,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
     },
 };
 
@@ -115,7 +115,7 @@ macro_rules! counted {
 }
 
 counted! {
-    insert_session(app: &AppId, session: SessionRecord) -> ();
+    insert_session(app: &AppId, session: SessionRecord) -> Owner;
     insert_session_within(app: &AppId, session: SessionRecord, limit: SessionLimit, now: Timestamp)
         -> LimitedInsertion;
     get_session(app: &AppId, handle: &SessionHandle) -> Option<SessionRecord>;
@@ -126,12 +126,12 @@ counted! {
     replace_jwt_payload(app: &AppId, handle: &SessionHandle, payload: String, now: Timestamp)
         -> Option<SessionRecord>;
     remove_sessions(app: &AppId, handles: &[SessionHandle]) -> Vec<RemovedSession>;
-    remove_sessions_of_user(app: &AppId, user: &str, tenants: &TenantScope,
-        except: Option<&SessionHandle>) -> Vec<SessionHandle>;
+    remove_sessions_of_user(app: &AppId, user: &str, accounts: Accounts, tenants: &TenantScope,
+        except: Option<&SessionHandle>) -> Vec<RemovedSession>;
     remove_sessions_created_before(app: &AppId, before: Timestamp, limit: usize)
         -> Vec<RemovedSession>;
-    sessions_of_user(app: &AppId, user: &str, tenants: &TenantScope, now: Timestamp)
-        -> Vec<SessionRecord>;
+    sessions_of_user(app: &AppId, user: &str, accounts: Accounts, tenants: &TenantScope,
+        now: Timestamp) -> Vec<SessionRecord>;
     signing_keys(app: &AppId) -> Vec<StoredSigningKey>;
     add_signing_key(app: &AppId, key: StoredSigningKey, newest: Option<&str>)
         -> Vec<StoredSigningKey>;

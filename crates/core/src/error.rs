@@ -30,8 +30,10 @@ pub enum Error {
     TokenTheftDetected {
         /// The session.
         session_handle: SessionHandle,
-        /// Whose session it was.
+        /// Whose session it was: the primary user, where accounts are linked.
         user_id: String,
+        /// The account that had logged in; the same as the user where no accounts are linked.
+        recipe_user_id: String,
         /// How the theft showed.
         kind: TheftKind,
         /// Whether the session was ended; under [`RotationPolicy::OnUse`] that is up to the

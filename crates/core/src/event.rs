@@ -15,7 +15,7 @@ pub struct Event {
     pub app: AppId,
     /// The session.
     pub session_handle: SessionHandle,
-    /// Whose session it is.
+    /// Whose session it is: the primary user, where accounts are linked.
     pub user_id: String,
     /// What happened.
     pub kind: EventKind,

@@ -42,6 +42,7 @@ mod secret;
 mod service;
 mod session;
 mod stored_keys;
+mod stored_session;
 mod tenant_store;
 
 pub mod clock;

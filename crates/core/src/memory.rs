@@ -15,9 +15,9 @@ use crate::{
     identifier::{AppId, SessionHandle, TenantId, TenantScope},
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, StoredTenant, Sweep,
-        Swept, TenantStore, WhenFull,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey,
+        StoredTenant, Sweep, Swept, TenantStore, WhenFull,
     },
 };
 
@@ -69,14 +69,15 @@ impl App {
         self.sessions.get_mut(handle).filter(|session| !session.is_expired(now))
     }
 
-    fn insert(&mut self, session: SessionRecord) -> Result<(), StoreError> {
+    fn insert(&mut self, session: SessionRecord) -> Result<Owner, StoreError> {
         let handle = session.handle.clone();
         if self.sessions.contains_key(&handle) {
             return Err(already_exists("a session with this handle exists already"));
         }
         self.by_user.entry(session.user_id.clone()).or_default().insert(handle.clone());
+        let owner = Owner::alone(&session.user_id);
         self.sessions.insert(handle, session);
-        Ok(())
+        Ok(owner)
     }
 
     /// Oldest first.
@@ -117,7 +118,11 @@ impl App {
 }
 
 impl Store for MemoryStore {
-    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
+    async fn insert_session(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+    ) -> Result<Owner, StoreError> {
         self.with(app, |app| app.insert(session))
     }
 
@@ -135,13 +140,13 @@ impl Store for MemoryStore {
             if excess > 0 && limit.when_full == WhenFull::Refuse {
                 return Ok(LimitedInsertion::Refused);
             }
-            app.insert(session)?;
+            let owner = app.insert(session)?;
             let ended: Vec<_> =
                 oldest_first.into_iter().take(excess).map(|session| session.handle).collect();
             for handle in &ended {
                 app.remove(handle);
             }
-            Ok(LimitedInsertion::Inserted(ended))
+            Ok(LimitedInsertion::Inserted { owner, ended })
         })
     }
 
@@ -217,16 +222,14 @@ impl Store for MemoryStore {
         &self,
         app: &AppId,
         user_id: &str,
+        _: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> Result<Vec<SessionHandle>, StoreError> {
+    ) -> Result<Vec<RemovedSession>, StoreError> {
         Ok(self.with(app, |app| {
             let mut handles = app.handles_of_user(user_id, tenants);
             handles.retain(|handle| Some(handle) != except);
-            for handle in &handles {
-                app.remove(handle);
-            }
-            handles
+            handles.iter().filter_map(|handle| app.remove(handle)).collect()
         }))
     }
 
@@ -248,6 +251,7 @@ impl Store for MemoryStore {
         &self,
         app: &AppId,
         user_id: &str,
+        _: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {

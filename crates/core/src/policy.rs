@@ -136,7 +136,8 @@ pub struct Policy {
     pub signing_key_update_interval: Duration,
     /// How long a signing key is published before it signs.
     pub signing_key_overlap: Duration,
-    /// How many sessions a user may have at once; `None` for as many as there are.
+    /// How many sessions an account may have at once, whatever others are linked to it; `None` for
+    /// as many as there are.
     pub session_limit: Option<SessionLimit>,
     /// Memory for access tokens that were verified before, in bytes; 0 remembers none.
     pub verified_token_memory: usize,

@@ -334,8 +334,18 @@ pub trait SessionService: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Ends all sessions of a user, but `except`, and gives their names. One store call. No
-    /// session that was there when it began survives.
+    /// session that was there when it began survives. Where accounts are linked, the id may be
+    /// that of the primary user or of any of them, and the sessions of all are meant.
     async fn revoke_sessions_of_user(
+        &self,
+        user_id: &str,
+        tenants: &TenantScope,
+        except: Option<&SessionHandle>,
+    ) -> Result<Vec<SessionHandle>, Error>;
+
+    /// As [`revoke_sessions_of_user`](Self::revoke_sessions_of_user), but of the account of that
+    /// id alone, whatever others are linked to it.
+    async fn revoke_sessions_of_account(
         &self,
         user_id: &str,
         tenants: &TenantScope,
@@ -350,8 +360,17 @@ pub trait SessionService: fmt::Debug + Send + Sync + 'static {
         self.revoke_sessions_of_user(user_id, &TenantScope::All, None).await
     }
 
-    /// The sessions of a user, oldest first. One store call.
+    /// The sessions of a user, oldest first. One store call. Linked accounts are meant as in
+    /// [`revoke_sessions_of_user`](Self::revoke_sessions_of_user).
     async fn get_sessions_of_user(
+        &self,
+        user_id: &str,
+        tenants: &TenantScope,
+    ) -> Result<Vec<SessionInformation>, Error>;
+
+    /// As [`get_sessions_of_user`](Self::get_sessions_of_user), but of the account of that id
+    /// alone, whatever others are linked to it.
+    async fn get_sessions_of_account(
         &self,
         user_id: &str,
         tenants: &TenantScope,

@@ -52,7 +52,7 @@ impl VerifiedSession {
         &self.token.claims.handle
     }
 
-    /// Whose session it is.
+    /// Whose session it is: the primary user, where accounts are linked.
     pub fn user_id(&self) -> &str {
         &self.token.claims.user_id
     }
@@ -186,8 +186,10 @@ pub struct RefreshTokenDescription {
 pub struct SessionInformation {
     /// Its name.
     pub handle: SessionHandle,
-    /// Whose it is.
+    /// Whose it is: the primary user, where accounts are linked.
     pub user_id: String,
+    /// The account that logged in; the same as the user where no accounts are linked.
+    pub recipe_user_id: String,
     /// The tenant of its user.
     pub tenant: TenantId,
     /// The payload as it is stored, which may be newer than any access token.
@@ -213,7 +215,8 @@ impl TryFrom<SessionRecord> for SessionInformation {
         Ok(Self {
             tenant: row.handle.tenant(),
             handle: row.handle,
-            user_id: row.user_id,
+            user_id: row.primary_user_id.unwrap_or_else(|| row.user_id.clone()),
+            recipe_user_id: row.user_id,
             jwt_payload: object_from_text(&row.jwt_payload)?,
             session_data: object_from_text(&row.session_data)?,
             created_at: row.created_at,

@@ -10,66 +10,14 @@ use std::{error::Error as StdError, fmt, future::Future, num::NonZeroUsize};
 pub use crate::{
     bulk_store::{BulkStore, SessionExport},
     stored_keys::StoredSecret,
+    stored_session::{Accounts, Owner, RemovedSession, SessionRecord},
     tenant_store::{StoredTenant, TenantStore},
 };
 use crate::{
     clock::Timestamp,
     identifier::{AppId, SessionHandle, TenantScope},
-    rotation::{Rotation, TokenHash},
+    rotation::Rotation,
 };
-
-/// A session as a store keeps it.
-#[derive(Clone, Eq, PartialEq)]
-pub struct SessionRecord {
-    /// Its name, unique within the app. The tenant is part of it.
-    pub handle: SessionHandle,
-    /// Whose it is.
-    pub user_id: String,
-    /// SHA-256, applied twice, of the current refresh token.
-    pub refresh_token_hash: TokenHash,
-    /// The same of the token before it; `None` before the first rotation.
-    pub previous_refresh_token_hash: Option<TokenHash>,
-    /// When the current token replaced the previous one; `None` before the first rotation.
-    pub rotated_at: Option<Timestamp>,
-    /// The current token, sealed under a key that only a holder of the previous one has.
-    pub sealed_child: Option<Vec<u8>>,
-    /// The payload of its access tokens: the text of a JSON object.
-    pub jwt_payload: String,
-    /// What the application keeps with it: the text of a JSON object.
-    pub session_data: String,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it ends unless it is refreshed.
-    pub expires_at: Timestamp,
-    /// When it ends for good; `expires_at` is never later. [`Timestamp::MAX`] for never.
-    pub ends_at: Timestamp,
-    /// What the application calls the client, its device for instance.
-    pub client_label: Option<String>,
-    /// Whether a static key signs its access tokens.
-    pub use_static_key: bool,
-}
-
-impl SessionRecord {
-    /// Whether the session's time is over for reads and updates.
-    pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_at <= now
-    }
-}
-
-impl fmt::Debug for SessionRecord {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("SessionRecord")
-            .field("handle", &self.handle)
-            .field("user_id", &self.user_id)
-            .field("rotated_at", &self.rotated_at)
-            .field("created_at", &self.created_at)
-            .field("expires_at", &self.expires_at)
-            .field("ends_at", &self.ends_at)
-            .field("client_label", &self.client_label)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The version of a session's data: a digest of the text that is stored, so a change by any
 /// program is seen.
@@ -99,7 +47,7 @@ pub enum DataReplacement {
     Conflict,
 }
 
-/// How many sessions a user may have at once.
+/// How many sessions an account may have at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SessionLimit {
     /// The most that may be alive at the same time, over all tenants; at least one.
@@ -108,7 +56,7 @@ pub struct SessionLimit {
     pub when_full: WhenFull,
 }
 
-/// What happens when a user with as many sessions as may be logs in once more.
+/// What happens when an account with as many sessions as may be logs in once more.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum WhenFull {
     /// The oldest sessions end.
@@ -121,19 +69,15 @@ pub enum WhenFull {
 /// How an insertion under a [`SessionLimit`] ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LimitedInsertion {
-    /// The session was added, and these were removed for it, oldest first.
-    Inserted(Vec<SessionHandle>),
-    /// The user has as many sessions as may be; nothing was changed.
+    /// The session was added.
+    Inserted {
+        /// Whose it is.
+        owner: Owner,
+        /// The sessions that were removed for it, oldest first.
+        ended: Vec<SessionHandle>,
+    },
+    /// The account has as many sessions as may be; nothing was changed.
     Refused,
-}
-
-/// A session that was removed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RemovedSession {
-    /// Its name.
-    pub handle: SessionHandle,
-    /// Whose it was.
-    pub user_id: String,
 }
 
 /// A signing key as a store keeps it. The store never looks inside `material`.
@@ -253,7 +197,7 @@ impl StdError for StoreError {
 /// ignores case, or keeps JSON in a form of its own, will not do. A name that a database cannot
 /// hold (one with a NUL character, in PostgreSQL) is not found.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Adds a session.
+    /// Adds a session, and says whose it is.
     ///
     /// # Errors
     /// [`StoreErrorKind::AlreadyExists`] when its handle is taken: a session is never overwritten.
@@ -261,9 +205,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         &self,
         app: &AppId,
         session: SessionRecord,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Owner, StoreError>> + Send;
 
-    /// Adds a session if its user has fewer than `limit.maximum` that are not expired at `now`, or
+    /// Adds a session if its account has fewer than `limit.maximum` that are not expired at `now`, or
     /// makes room for it as `limit.when_full` says. However many are added at once, there are
     /// never more.
     ///
@@ -325,15 +269,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         handles: &[SessionHandle],
     ) -> impl Future<Output = Result<Vec<RemovedSession>, StoreError>> + Send;
 
-    /// Removes all sessions of a user in these tenants, but `except`, and gives their names. A
-    /// session that was acknowledged before this call began cannot survive it.
+    /// Removes all sessions of a user's `accounts` in these tenants, but `except`, and gives them.
+    /// A session that was acknowledged before this call began cannot survive it.
     fn remove_sessions_of_user(
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<RemovedSession>, StoreError>> + Send;
 
     /// Removes at most `limit` sessions that were created before `before`, and gives them; callers
     /// repeat it while it gives as many.
@@ -344,12 +289,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<RemovedSession>, StoreError>> + Send;
 
-    /// The sessions of a user in these tenants that are not expired at `now`, oldest first; in any
-    /// order where they were created in the same millisecond.
+    /// The sessions of a user's `accounts` in these tenants that are not expired at `now`, oldest
+    /// first; in any order where they were created in the same millisecond.
     fn sessions_of_user(
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<SessionRecord>, StoreError>> + Send;

@@ -728,6 +728,7 @@ async fn the_sessions_of_a_user_are_listed_oldest_first() {
         SessionInformation {
             handle: first.session.handle().clone(),
             user_id: "alice".to_owned(),
+            recipe_user_id: "alice".to_owned(),
             tenant: TenantId::default(),
             jwt_payload: object(json!({ "a": 1 })),
             session_data: object(json!({ "b": 2 })),
@@ -740,6 +741,7 @@ async fn the_sessions_of_a_user_are_listed_oldest_first() {
         SessionInformation {
             handle: second.session.handle().clone(),
             user_id: "alice".to_owned(),
+            recipe_user_id: "alice".to_owned(),
             tenant: tenant.clone(),
             jwt_payload: object(json!({})),
             session_data: object(json!({})),

@@ -80,7 +80,9 @@ fn assert_theft(
     ends: bool,
 ) {
     match result.map(drop).unwrap_err() {
-        Error::TokenTheftDetected { session_handle, user_id, kind: found, session_ended } => {
+        Error::TokenTheftDetected {
+            session_handle, user_id, kind: found, session_ended, ..
+        } => {
             assert_eq!((&session_handle, user_id.as_str()), (of.session.handle(), "alice"));
             assert_eq!((found, session_ended), (kind, ends));
         }

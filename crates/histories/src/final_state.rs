@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sessile_core::{
     SessionHandle, TenantScope,
     clock::Timestamp,
-    store::{Store, StoreError},
+    store::{Accounts, Store, StoreError},
 };
 
 use crate::{
@@ -60,7 +60,9 @@ impl FinalState {
         let mut state = Self::default();
         let (app, start) = (app(), Timestamp::default());
         for user in users {
-            let rows = store.sessions_of_user(&app, &user, &TenantScope::All, start).await?;
+            let rows = store
+                .sessions_of_user(&app, &user, Accounts::Linked, &TenantScope::All, start)
+                .await?;
             let listed: Vec<_> = rows.iter().map(|row| row.handle.as_str().to_owned()).collect();
             handles.extend(listed.iter().cloned());
             state.listed.insert(user, listed);

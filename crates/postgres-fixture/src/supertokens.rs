@@ -3,6 +3,10 @@
 /// Those of core 12.1, in the schema in which new tables are made.
 pub const TABLES: &str = include_str!("supertokens.sql");
 
+/// Those beside them that say what a core knows of users: which are linked, and how they are known
+/// outside.
+pub const TABLES_OF_USERS: &str = include_str!("supertokens_users.sql");
+
 /// Makes them those of the cores from 9.0 to 12.0, which lack some columns and an index.
 pub const BACK_TO_9_0: &str = "
     ALTER TABLE session_info DROP COLUMN prev_refresh_token_hash_2,

@@ -96,9 +96,18 @@ impl Connection {
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, Failure> {
         let (class, name) = (lock.0 as i32, lock.1);
+        self.query_after((&LOCK, &[&class, &name]), template, parameters).await
+    }
+
+    /// The same after a statement that takes all the locks.
+    pub(crate) async fn query_after(
+        &self,
+        (lock, lock_parameters): (&'static Template, Parameters<'_>),
+        template: &'static Template,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
         self.in_time(self.timeout, async {
-            let (lock, statement) = (self.statement(&LOCK).await?, self.statement(template).await?);
-            let lock_parameters: Parameters<'_> = &[&class, &name];
+            let (lock, statement) = (self.statement(lock).await?, self.statement(template).await?);
             let (begun, locked, rows, committed) = tokio::join!(
                 self.client.batch_execute("BEGIN"),
                 self.client.query(&lock, lock_parameters),

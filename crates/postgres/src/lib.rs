@@ -42,6 +42,7 @@ mod store;
 mod suspension;
 mod tls;
 mod url;
+mod users;
 
 pub use bulk::PostgresExport;
 pub use examination::{

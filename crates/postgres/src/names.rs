@@ -1,6 +1,8 @@
 //! The names of the tables.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
+
+use crate::users::Users;
 
 /// What tables are called, and in which schema they are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,6 +39,7 @@ macro_rules! tables {
         pub(crate) struct Names {
             pub(crate) schema: String,
             $(pub(crate) $table: String,)*
+            users: OnceLock<Users>,
         }
 
         impl Names {
@@ -46,9 +49,10 @@ macro_rules! tables {
             }
 
             /// Replaces `{name}` by the table of that name, quoted and with its schema, and
-            /// `{name:bare}` by the name alone.
+            /// `{name:bare}` by the name alone; and before, what stands for users.
             pub(crate) fn fill_in(&self, template: &str) -> String {
-                let mut text = template.replace("{schema}", &quoted(&self.schema));
+                let text = self.users.get().copied().unwrap_or_default().fill_in(template);
+                let mut text = text.replace("{schema}", &quoted(&self.schema));
                 $(
                     let table = &self.$table;
                     let place = concat!("{", stringify!($table), "}");
@@ -108,14 +112,25 @@ impl Names {
             tenant_required_secondary_factors: prefixed("tenant_required_secondary_factors")?,
             tenants: prefixed("tenants")?,
             userid_mapping: prefixed("userid_mapping")?,
+            users: OnceLock::new(),
         })
     }
 
-    /// The tables that a store reads and writes. The others are only looked at when a database is
-    /// examined: they say what SuperTokens' core knows of users.
+    /// What the database knows of users, once somebody has looked. Until then it is nothing.
+    pub(crate) fn know(&self, users: Users) {
+        self.users.get_or_init(|| users);
+    }
+
+    /// The tables that a store reads and writes. The others are only read, where they are there:
+    /// they say what SuperTokens' core knows of users.
     pub(crate) fn needed(&self) -> impl Iterator<Item = &str> {
-        let users = [&self.app_id_to_user_id, &self.userid_mapping];
-        self.all().into_iter().filter(move |table| !users.iter().any(|user| user == table))
+        let users = self.of_users();
+        self.all().into_iter().filter(move |table| !users.contains(table))
+    }
+
+    /// The tables that say what SuperTokens' core knows of users.
+    pub(crate) fn of_users(&self) -> [&str; 2] {
+        [&self.app_id_to_user_id, &self.userid_mapping]
     }
 
     /// Whether a table of that name is one of these.

@@ -1,14 +1,27 @@
 //! Sessions as rows.
 
-use sessile_core::{SessionHandle, clock::Timestamp, rotation::TokenHash, store::SessionRecord};
+use sessile_core::{
+    SessionHandle,
+    clock::Timestamp,
+    rotation::TokenHash,
+    store::{Owner, SessionRecord},
+};
 use tokio_postgres::{Row, types::FromSql};
 
 use crate::failure::Failure;
 
 /// The columns of a [`SessionRecord`] in the order in which [`session`] reads them, of the session
-/// `s` and what is kept beside it, `e`. A SuperTokens core replaces the token and leaves the sealed
-/// child, which is then none; and it moves the expiry and knows of no end.
+/// `s` and what is kept beside it, `e`.
 macro_rules! columns {
+    () => {
+        concat!(crate::record::kept_columns!(), ", {primary_user|s.app_id|s.user_id}")
+    };
+}
+
+/// The same but for the last, which is not kept with the session. A SuperTokens core replaces the
+/// token and leaves the sealed child, which is then none; and it moves the expiry and knows of no
+/// end.
+macro_rules! kept_columns {
     () => {
         "s.session_handle, s.user_id, s.refresh_token_hash_2, s.prev_refresh_token_hash_2, \
          s.refresh_token_rotated_at, \
@@ -61,15 +74,17 @@ macro_rules! beside_session {
     };
 }
 
-pub(crate) use {beside_session, columns, same_session};
+pub(crate) use {beside_session, columns, kept_columns, same_session};
 
 /// Reads the [`columns`], which begin at column `first`.
 pub(crate) fn session(row: &Row, first: usize) -> Result<SessionRecord, Failure> {
     let hash = |column| column_of::<&str>(row, column).and_then(hash_from_text);
     let time = |column| column_of(row, column).map(Timestamp::from_millis);
+    let Owner { user_id, primary_user_id } = owner(row, first + 1, first + 13)?;
     Ok(SessionRecord {
         handle: SessionHandle::new(column_of(row, first)?),
-        user_id: column_of(row, first + 1)?,
+        user_id,
+        primary_user_id,
         refresh_token_hash: hash(first + 2)?,
         previous_refresh_token_hash: column_of::<Option<&str>>(row, first + 3)?
             .map(hash_from_text)
@@ -85,6 +100,15 @@ pub(crate) fn session(row: &Row, first: usize) -> Result<SessionRecord, Failure>
         client_label: column_of(row, first + 11)?,
         use_static_key: column_of(row, first + 12)?,
     })
+}
+
+/// Reads the account in one column, and its primary user in another.
+pub(crate) fn owner(row: &Row, account: usize, primary_user: usize) -> Result<Owner, Failure> {
+    let user_id: String = column_of(row, account)?;
+    let primary_user_id: Option<String> = column_of(row, primary_user)?;
+    // An account may be its own primary user.
+    let primary_user_id = primary_user_id.filter(|primary_user| *primary_user != user_id);
+    Ok(Owner { user_id, primary_user_id })
 }
 
 /// The value of a column.

@@ -5,9 +5,9 @@ use sessile_core::{
     clock::Timestamp,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, StoredTenant, Sweep,
-        Swept, TenantStore,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey,
+        StoredTenant, Sweep, Swept, TenantStore,
     },
 };
 
@@ -129,11 +129,13 @@ impl Store for PostgresStore {
         self.ownership() == Ownership::Shared
     }
 
-    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
-        match submit(&self.shared, Insert::new(app, session)?).await? {
-            true => Ok(()),
-            false => Err(TAKEN.report(Insert::TASK)),
-        }
+    async fn insert_session(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+    ) -> Result<Owner, StoreError> {
+        let inserted = submit(&self.shared, Insert::new(app, session)?).await?;
+        inserted.ok_or_else(|| TAKEN.report(Insert::TASK))
     }
 
     async fn insert_session_within(
@@ -215,15 +217,16 @@ impl Store for PostgresStore {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> Result<Vec<SessionHandle>, StoreError> {
+    ) -> Result<Vec<RemovedSession>, StoreError> {
         if !can_be_kept(user_id) {
             return Ok(Vec::new());
         }
         // What cannot be there needs no exception.
         let except = except.filter(|handle| can_be_kept(handle.as_str()));
-        users::remove_of_user(&self.shared, app, user_id, tenants, except).await
+        users::remove_of_user(&self.shared, app, user_id, accounts, tenants, except).await
     }
 
     async fn remove_sessions_created_before(
@@ -239,6 +242,7 @@ impl Store for PostgresStore {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {
@@ -246,7 +250,7 @@ impl Store for PostgresStore {
             return Ok(Vec::new());
         }
         let read = |connection: Arc<_>| async move {
-            reading::of_user(&connection, app, user_id, tenants, now).await
+            reading::of_user(&connection, app, user_id, accounts, tenants, now).await
         };
         self.shared.read("listing the sessions of a user", read).await
     }

@@ -73,11 +73,11 @@ pub(crate) fn of_refresh(
             }
             _ => (unauthorised("Session missing in db or has expired"), None),
         },
-        Error::TokenTheftDetected { session_handle, user_id, kind, .. } => {
+        Error::TokenTheftDetected { session_handle, user_id, recipe_user_id, kind, .. } => {
             let mut session = json!({ "handle": session_handle.as_str(), "userId": user_id });
             // Here the later versions all tell it, also those that tell it nowhere else.
             if dialect.surface == Surface::Recipe {
-                session["recipeUserId"] = user_id.into();
+                session["recipeUserId"] = recipe_user_id.into();
             }
             (json!({ "status": "TOKEN_THEFT_DETECTED", "session": session }), Some(kind))
         }

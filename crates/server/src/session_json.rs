@@ -48,7 +48,7 @@ pub(crate) fn information(dialect: &Dialect, session: &SessionInformation) -> Va
         "timeCreated": session.created_at.as_millis(),
     });
     if dialect.recipe_user_id {
-        shown["recipeUserId"] = session.user_id.as_str().into();
+        shown["recipeUserId"] = session.recipe_user_id.as_str().into();
     }
     if dialect.tenants {
         shown["tenantId"] = session.tenant.as_str().into();

@@ -9,9 +9,9 @@ use sessile_core::{
     clock::Timestamp,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoredSigningKey, StoredTenant, Sweep, Swept,
-        TenantStore,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoredSigningKey, StoredTenant, Sweep,
+        Swept, TenantStore,
     },
 };
 
@@ -115,10 +115,15 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl Store for SqliteStore {
-    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
-        let app = app.clone();
+    async fn insert_session(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+    ) -> Result<Owner, StoreError> {
+        let (app, owner) = (app.clone(), Owner::alone(&session.user_id));
         let work = move |connection: &_| sessions::insert(connection, &app, &session);
-        self.shared.writer.submit("inserting a session", work).await
+        self.shared.writer.submit("inserting a session", work).await?;
+        Ok(owner)
     }
 
     async fn insert_session_within(
@@ -198,9 +203,10 @@ impl Store for SqliteStore {
         &self,
         app: &AppId,
         user_id: &str,
+        _: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> Result<Vec<SessionHandle>, StoreError> {
+    ) -> Result<Vec<RemovedSession>, StoreError> {
         let (app, user_id) = (app.clone(), user_id.to_owned());
         let (tenants, except) = (tenants.clone(), except.cloned());
         let work = move |connection: &_| {
@@ -225,6 +231,7 @@ impl Store for SqliteStore {
         &self,
         app: &AppId,
         user_id: &str,
+        _: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {

@@ -10,7 +10,7 @@ use sessile_core::{
     clock::ManualClock,
     memory::MemoryStore,
     policy::{Policy, Revocation},
-    store::{SessionRecord, Store as _},
+    store::{Accounts, SessionRecord, Store as _},
 };
 use sessile_web::{
     AntiCsrfMode, BrowserContract, RequestHead, Requirements, ResponseChanges, Transfer, WebConfig,
@@ -61,8 +61,13 @@ impl Requests {
         };
         let issued = [log_in(), log_in()];
         is_changed.store(false, Ordering::Relaxed);
-        let rows =
-            answer(engine.store().sessions_of_user(&app(), "alice", &TenantScope::All, START));
+        let rows = answer(engine.store().sessions_of_user(
+            &app(),
+            "alice",
+            Accounts::Linked,
+            &TenantScope::All,
+            START,
+        ));
         let configured = (0..32)
             .filter_map(|bits: usize| {
                 let config = WebConfig {
@@ -88,7 +93,8 @@ impl Requests {
         }
         let store = self.engine.store();
         let all = TenantScope::All;
-        answer(store.remove_sessions_of_user(&app(), "alice", &all, None)).unwrap();
+        answer(store.remove_sessions_of_user(&app(), "alice", Accounts::Linked, &all, None))
+            .unwrap();
         for row in &self.rows {
             answer(store.insert_session(&app(), row.clone())).unwrap();
         }

@@ -8,7 +8,7 @@ use sessile::{
     clock::{Clock as _, SystemClock, Timestamp},
     policy::Policy,
     sqlite::SqliteStore,
-    store::{SessionRecord, Store as _, StoredSigningKey},
+    store::{Accounts, SessionRecord, Store as _, StoredSigningKey},
 };
 
 use super::backend::{Key, Session};
@@ -35,7 +35,8 @@ impl StoredApp {
 
     pub(super) async fn sessions_of_user(&self, user_id: &str) -> anyhow::Result<Vec<Session>> {
         let all = TenantScope::All;
-        let rows = self.store.sessions_of_user(&self.app, user_id, &all, now()).await?;
+        let rows =
+            self.store.sessions_of_user(&self.app, user_id, Accounts::Linked, &all, now()).await?;
         rows.into_iter().map(Session::try_from).collect()
     }
 
@@ -51,8 +52,11 @@ impl StoredApp {
 
     pub(super) async fn revoke_user(&self, user_id: &str) -> anyhow::Result<Vec<String>> {
         let all = TenantScope::All;
-        let removed = self.store.remove_sessions_of_user(&self.app, user_id, &all, None).await?;
-        Ok(removed.into_iter().map(|handle| handle.to_string()).collect())
+        let removed = self
+            .store
+            .remove_sessions_of_user(&self.app, user_id, Accounts::Linked, &all, None)
+            .await?;
+        Ok(removed.into_iter().map(|session| session.handle.to_string()).collect())
     }
 
     pub(super) async fn keys(&self) -> anyhow::Result<Vec<Key>> {
@@ -92,7 +96,7 @@ impl TryFrom<SessionRecord> for Session {
             tenant_id: row.handle.tenant().to_string(),
             jwt_payload: serde_json::from_str(&row.jwt_payload).with_context(unreadable)?,
             session_data: serde_json::from_str(&row.session_data).with_context(unreadable)?,
-            user_id: row.user_id,
+            user_id: row.user().to_owned(),
             created_at: row.created_at.as_millis(),
             expires_at: row.expires_at.as_millis(),
             client_label: row.client_label,

@@ -6,8 +6,8 @@ use sessile::{
     clock::Timestamp,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
     },
 };
 
@@ -46,7 +46,7 @@ impl<S: Store> Store for CountingStore<S> {
         &self,
         app: &AppId,
         session: SessionRecord,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+    ) -> impl Future<Output = Result<Owner, StoreError>> + Send {
         self.counted().insert_session(app, session)
     }
 
@@ -110,10 +110,11 @@ impl<S: Store> Store for CountingStore<S> {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> impl Future<Output = Result<Vec<SessionHandle>, StoreError>> + Send {
-        self.counted().remove_sessions_of_user(app, user_id, tenants, except)
+    ) -> impl Future<Output = Result<Vec<RemovedSession>, StoreError>> + Send {
+        self.counted().remove_sessions_of_user(app, user_id, accounts, tenants, except)
     }
 
     fn remove_sessions_created_before(
@@ -129,10 +130,11 @@ impl<S: Store> Store for CountingStore<S> {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<SessionRecord>, StoreError>> + Send {
-        self.counted().sessions_of_user(app, user_id, tenants, now)
+        self.counted().sessions_of_user(app, user_id, accounts, tenants, now)
     }
 
     fn signing_keys(

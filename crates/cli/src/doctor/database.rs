@@ -212,28 +212,33 @@ fn users(content: &Content) -> Finding {
     if linked == 0 {
         return Finding::ok("linked users", "none");
     }
-    let text = format!(
-        "{linked} are linked to a primary user with another id. Sessile knows sessions and no \
-         users: it shows their sessions by the id with which they were made, in access tokens too, \
-         and does not find them by the primary one"
-    );
-    Finding::problem("linked users", text)
-        .advise("unlink them, or leave the sessions of this database to SuperTokens' core")
+    Finding::ok(
+        "linked users",
+        format!("{linked} accounts are linked to a primary user, who is shown for their sessions"),
+    )
 }
 
 fn mapped_users(content: &Content) -> Finding {
     let (mapped, sessions) = (content.mapped_users, content.sessions_of_mapped_users);
-    if sessions > 0 {
-        let text = format!(
-            "{mapped}, and {sessions} sessions have the id from before the mapping: Sessile shows \
-             them by that id"
-        );
-        return Finding::problem("mapped users", text).advise("end these sessions first");
-    }
-    match mapped {
-        0 => Finding::ok("mapped users", "none"),
-        mapped => {
+    let known = content.knows_linked_users;
+    match (mapped, sessions) {
+        (0, _) => Finding::ok("mapped users", "none"),
+        (mapped, 0) => {
             Finding::ok("mapped users", format!("{mapped}; their sessions have the external id"))
+        }
+        (mapped, sessions) if known => Finding::ok(
+            "mapped users",
+            format!(
+                "{mapped}; {sessions} sessions have the id from before the mapping, and are shown \
+                 by the external one"
+            ),
+        ),
+        (mapped, sessions) => {
+            let text = format!(
+                "{mapped}, and {sessions} sessions have the id from before the mapping: Sessile \
+                 shows them by that id"
+            );
+            Finding::problem("mapped users", text).advise("end these sessions first")
         }
     }
 }

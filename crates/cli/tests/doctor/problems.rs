@@ -124,7 +124,9 @@ fn linked_users() {
     assert!(diagnose(&database).checks("problem").is_empty(), "a primary user is none");
     database
         .run("INSERT INTO app_id_to_user_id VALUES ('public', 'two', 'thirdparty', 'one', true)");
-    diagnose(&database).assert_problem("linked users", &["1 are linked"]);
+    let diagnosis = diagnose(&database);
+    assert!(diagnosis.checks("problem").is_empty(), "{}", diagnosis.0);
+    diagnosis.assert_words("linked users", &["1 accounts are linked"]);
 }
 
 #[test]
@@ -142,6 +144,15 @@ fn sessions_from_before_their_user_was_mapped() {
     diagnosis.assert_words("mapped users", &["1; "]);
     database.run("UPDATE session_info SET user_id = rpad('one', 36)");
     diagnose(&database).assert_problem("mapped users", &["1 sessions"]);
+    // A core that links accounts lets Sessile find the mapping, too.
+    database.run(
+        "CREATE TABLE app_id_to_user_id (app_id VARCHAR(64), user_id CHAR(36), recipe_id TEXT,
+            primary_or_recipe_user_id CHAR(36), is_linked_or_is_a_primary_user BOOLEAN);
+        INSERT INTO app_id_to_user_id VALUES ('public', 'one', 'emailpassword', 'one', false)",
+    );
+    let diagnosis = diagnose(&database);
+    assert!(diagnosis.checks("problem").is_empty(), "{}", diagnosis.0);
+    diagnosis.assert_words("mapped users", &["1 sessions", "shown by the external"]);
 }
 
 #[test]

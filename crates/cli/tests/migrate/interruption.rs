@@ -27,6 +27,7 @@ async fn fill(path: &Path) {
         SessionRecord {
             handle: SessionHandle::new(&format!("session-{number}")),
             user_id: format!("user {}", number % 100),
+            primary_user_id: None,
             refresh_token_hash: TokenHash::from_bytes(bytes),
             previous_refresh_token_hash: None,
             rotated_at: None,

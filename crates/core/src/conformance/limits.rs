@@ -11,7 +11,8 @@ use crate::{
     clock::Timestamp,
     identifier::{AppId, SessionHandle, TenantScope},
     store::{
-        LimitedInsertion, SessionLimit, SessionRecord, Store, StoreError, StoreErrorKind, WhenFull,
+        Accounts, LimitedInsertion, Owner, SessionLimit, SessionRecord, Store, StoreError,
+        StoreErrorKind, WhenFull,
     },
 };
 
@@ -24,6 +25,11 @@ fn created_at(milliseconds: i64, user_id: &str) -> SessionRecord {
     SessionRecord { created_at: after_now(milliseconds), ..session_of(user_id) }
 }
 
+/// That there was room, or that it was made, for a session of the user.
+fn room(user_id: &str, ended: Vec<SessionHandle>) -> LimitedInsertion {
+    LimitedInsertion::Inserted { owner: Owner::alone(user_id), ended }
+}
+
 async fn added(
     store: &impl Store,
     app: &AppId,
@@ -34,7 +40,7 @@ async fn added(
 }
 
 async fn live(store: &impl Store, app: &AppId, user_id: &str) -> Vec<SessionRecord> {
-    answered(store.sessions_of_user(app, user_id, &TenantScope::All, NOW).await)
+    answered(store.sessions_of_user(app, user_id, Accounts::Linked, &TenantScope::All, NOW).await)
 }
 
 /// One more session than there may be ends the oldest of that user and app, and nothing else.
@@ -51,7 +57,7 @@ pub async fn the_oldest_sessions_make_room<S: Store>(store: &S) {
         let handle = SessionHandle::new(&format!("{}{tenant}", fresh_name()));
         let session = SessionRecord { handle, ..created_at(milliseconds, "alice") };
         let outcome = added(store, &app, &session, limit(4, WhenFull::EndOldest)).await;
-        assert_eq!(outcome, LimitedInsertion::Inserted(Vec::new()), "there is room");
+        assert_eq!(outcome, room("alice", Vec::new()), "there is room");
         sessions.push(session);
     }
     for session in &sessions {
@@ -60,14 +66,14 @@ pub async fn the_oldest_sessions_make_room<S: Store>(store: &S) {
     let newest = created_at(-6, "alice");
     let outcome = added(store, &app, &newest, limit(4, WhenFull::EndOldest)).await;
     let oldest = vec![sessions[1].handle.clone()];
-    assert_eq!(outcome, LimitedInsertion::Inserted(oldest), "the oldest by its creation ends");
+    assert_eq!(outcome, room("alice", oldest), "the oldest by its creation ends");
     assert_stored(store, &app, &newest, "the new session, which is not the newest").await;
 
     // A limit that was lowered meanwhile ends several, the oldest first.
     let last = created_at(0, "alice");
     let outcome = added(store, &app, &last, limit(2, WhenFull::EndOldest)).await;
     let ended = [&sessions[3], &newest, &sessions[2]].map(|session| session.handle.clone());
-    assert_eq!(outcome, LimitedInsertion::Inserted(ended.to_vec()), "the oldest first");
+    assert_eq!(outcome, room("alice", ended.to_vec()), "the oldest first");
     let left = live(store, &app, "alice").await;
     assert_eq!(left.len(), 2, "as many as may be");
     assert_same(left.first(), &sessions[0], "the newest of those before stays");
@@ -86,7 +92,7 @@ pub async fn a_full_user_is_refused<S: Store>(store: &S) {
     for milliseconds in [-2, -1] {
         let session = created_at(milliseconds, "alice");
         let outcome = added(store, &app, &session, limit(2, WhenFull::Refuse)).await;
-        assert_eq!(outcome, LimitedInsertion::Inserted(Vec::new()), "there is room");
+        assert_eq!(outcome, room("alice", Vec::new()), "there is room");
         sessions.push(session);
     }
     for maximum in [1, 2] {
@@ -102,10 +108,10 @@ pub async fn a_full_user_is_refused<S: Store>(store: &S) {
         assert_stored(store, &app, session, "after a refusal").await;
     }
     let outcome = added(store, &app, &created_at(0, "bob"), limit(2, WhenFull::Refuse)).await;
-    assert_eq!(outcome, LimitedInsertion::Inserted(Vec::new()), "another user has room");
+    assert_eq!(outcome, room("bob", Vec::new()), "another user has room");
     answered(store.remove_sessions(&app, std::slice::from_ref(&sessions[0].handle)).await);
     let outcome = added(store, &app, &created_at(0, "alice"), limit(2, WhenFull::Refuse)).await;
-    assert_eq!(outcome, LimitedInsertion::Inserted(Vec::new()), "room was made");
+    assert_eq!(outcome, room("alice", Vec::new()), "room was made");
 }
 
 /// Sessions that are expired at the given moment take no place, and stay for the sweep.
@@ -121,10 +127,10 @@ pub async fn expired_sessions_take_no_place<S: Store>(store: &S) {
         inserted(store, &app, last_moment.clone()).await;
         let second = created_at(0, "alice");
         let outcome = added(store, &app, &second, limit(2, when_full)).await;
-        assert_eq!(outcome, LimitedInsertion::Inserted(Vec::new()), "one place is left");
+        assert_eq!(outcome, room("alice", Vec::new()), "one place is left");
         let outcome = added(store, &app, &created_at(0, "alice"), limit(2, when_full)).await;
         let expected = match when_full {
-            WhenFull::EndOldest => LimitedInsertion::Inserted(vec![last_moment.handle]),
+            WhenFull::EndOldest => room("alice", vec![last_moment.handle]),
             WhenFull::Refuse => LimitedInsertion::Refused,
         };
         assert_eq!(outcome, expected, "no place is left");
@@ -170,7 +176,7 @@ pub async fn a_limit_is_exact_however_many_race<S: Store>(store: &S) {
         let (mut there, mut ended, mut refused) = (BTreeSet::new(), BTreeSet::new(), 0);
         for (handle, outcome) in join_all(insertions).await {
             match outcome {
-                LimitedInsertion::Inserted(made_room) => {
+                LimitedInsertion::Inserted { ended: made_room, .. } => {
                     there.insert(handle);
                     for handle in made_room {
                         assert!(ended.insert(handle), "a session ends once");

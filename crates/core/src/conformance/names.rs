@@ -5,7 +5,7 @@ use super::samples::{
 use crate::{
     clock::Timestamp,
     identifier::{SessionHandle, TenantScope},
-    store::{SessionRecord, Store, StoredSigningKey, Sweep, Swept},
+    store::{Accounts, SessionRecord, Store, StoredSigningKey, Sweep, Swept},
 };
 
 /// Nothing of one app is seen or changed in the name of another, equal names included.
@@ -30,10 +30,14 @@ pub async fn apps_are_kept_apart<S: Store>(store: &S) {
     assert!(answered(rotated).is_some(), "rotating the other session of that name");
     assert_stored(store, &ours, &mine, "after its namesake was changed").await;
 
-    let listed = store.sessions_of_user(&ours, "alice", &TenantScope::All, NOW).await;
+    let listed =
+        store.sessions_of_user(&ours, "alice", Accounts::Linked, &TenantScope::All, NOW).await;
     assert_eq!(answered(listed).len(), 1, "sessions of a user who is in two apps");
-    let removed = store.remove_sessions_of_user(&theirs, "alice", &TenantScope::All, None).await;
-    assert_eq!(answered(removed), [same_handle.handle], "removing a user of one app");
+    let removed = store
+        .remove_sessions_of_user(&theirs, "alice", Accounts::Linked, &TenantScope::All, None)
+        .await;
+    let handles = answered(removed).into_iter().map(|removed| removed.handle);
+    assert!(handles.eq([same_handle.handle]), "removing a user of one app");
     let removed = store.remove_sessions(&theirs, std::slice::from_ref(&mine.handle)).await;
     assert_eq!(answered(removed), [], "removing another app's session");
     assert_stored(store, &ours, &mine, "after its namesake was removed").await;
@@ -83,12 +87,26 @@ pub async fn names_are_compared_exactly<S: Store>(store: &S) {
     }
     for session in &sessions {
         assert_stored(store, &app, session, "beside similar names").await;
-        let listed = store.sessions_of_user(&app, &session.user_id, &TenantScope::All, NOW).await;
+        let listed = store
+            .sessions_of_user(&app, &session.user_id, Accounts::Linked, &TenantScope::All, NOW)
+            .await;
         assert!(answered(listed) == [session.clone()], "listing {:?}", session.user_id);
     }
     for session in &sessions {
-        let removed =
-            store.remove_sessions_of_user(&app, &session.user_id, &TenantScope::All, None).await;
-        assert!(answered(removed).iter().eq([&session.handle]), "removing {:?}", session.user_id);
+        let removed = store
+            .remove_sessions_of_user(
+                &app,
+                &session.user_id,
+                Accounts::Linked,
+                &TenantScope::All,
+                None,
+            )
+            .await;
+        let removed = answered(removed);
+        assert!(
+            removed.iter().map(|removed| &removed.handle).eq([&session.handle]),
+            "removing {:?}",
+            session.user_id
+        );
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     identifier::TenantScope,
-    store::{RemovedSession, SessionRecord, Store},
+    store::{Accounts, RemovedSession, SessionRecord, Store},
 };
 
 fn removed(session: &SessionRecord) -> RemovedSession {
@@ -53,7 +53,8 @@ pub async fn removals_give_what_existed<S: Store>(store: &S) {
     let reborn = SessionRecord { handle: alice.handle.clone(), ..session_of("dave") };
     let reborn = inserted(store, &app, reborn).await;
     assert_stored(store, &app, &reborn, "a name that was used before").await;
-    let listed = store.sessions_of_user(&app, "alice", &TenantScope::All, NOW).await;
+    let listed =
+        store.sessions_of_user(&app, "alice", Accounts::Linked, &TenantScope::All, NOW).await;
     assert!(answered(listed) == [bystander], "the sessions that the first user still has");
 }
 
@@ -111,6 +112,7 @@ pub async fn removed_sessions_stay_removed<S: Store>(store: &S) {
         assert_eq!(answers.concat(), [removed(session)], "what the removal was given");
         assert!(found(store, app, handle).await.is_none(), "a session removed amid changes");
     }
-    let listed = store.sessions_of_user(app, "alice", &TenantScope::All, NOW).await;
+    let listed =
+        store.sessions_of_user(app, "alice", Accounts::Linked, &TenantScope::All, NOW).await;
     assert!(answered(listed).is_empty(), "sessions of the user after all were removed");
 }

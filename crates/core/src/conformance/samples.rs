@@ -5,7 +5,7 @@ use crate::{
     identifier::{AppId, SessionHandle},
     random::{SystemRandom, random_bytes},
     rotation::{Advance, Rotation, RotationChange, RotationGuard, TokenHash, hexadecimal},
-    store::{SessionRecord, Store, StoreError, StoredSigningKey},
+    store::{Owner, SessionRecord, Store, StoreError, StoredSigningKey},
 };
 
 /// The present moment of all checks: they hand the time in, so any will do.
@@ -44,6 +44,7 @@ pub(super) fn session_of(user_id: &str) -> SessionRecord {
     SessionRecord {
         handle: fresh_handle(),
         user_id: user_id.to_owned(),
+        primary_user_id: None,
         refresh_token_hash: fresh_hash(),
         previous_refresh_token_hash: None,
         rotated_at: None,
@@ -103,7 +104,8 @@ pub(super) async fn inserted(
     app: &AppId,
     session: SessionRecord,
 ) -> SessionRecord {
-    answered(store.insert_session(app, session.clone()).await);
+    let owner = answered(store.insert_session(app, session.clone()).await);
+    assert_eq!(owner, Owner::alone(&session.user_id), "whose the inserted session is");
     session
 }
 
@@ -122,6 +124,7 @@ pub(super) fn assert_same(found: Option<&SessionRecord>, expected: &SessionRecor
     let Some(found) = found else { return };
     assert_eq!(found.handle, expected.handle, "{when}: handle");
     assert_eq!(found.user_id, expected.user_id, "{when}: user_id");
+    assert_eq!(found.primary_user_id, expected.primary_user_id, "{when}: primary_user_id");
     assert!(found.refresh_token_hash == expected.refresh_token_hash, "{when}: refresh_token_hash");
     assert!(
         found.previous_refresh_token_hash == expected.previous_refresh_token_hash,

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     identifier::{SessionHandle, TenantScope},
-    store::{DataReplacement, SessionRecord, Store, StoreErrorKind},
+    store::{Accounts, DataReplacement, SessionRecord, Store, StoreErrorKind},
 };
 
 /// A megabyte of JSON whose exact text matters: nulls, repeated keys, odd spaces, numbers that
@@ -93,7 +93,8 @@ pub async fn a_taken_handle_is_refused<S: Store>(store: &S) {
             assert_stored(store, &app, &first, "after its handle was refused to another").await;
         }
     }
-    let listed = store.sessions_of_user(&app, "mallory", &TenantScope::All, NOW).await;
+    let listed =
+        store.sessions_of_user(&app, "mallory", Accounts::Linked, &TenantScope::All, NOW).await;
     assert_eq!(answered(listed).len(), 0, "sessions of a user whose inserts were refused");
 }
 
@@ -104,7 +105,7 @@ pub async fn one_of_many_inserts_gets_the_handle<S: Store>(store: &S) {
         let answers = join_all((0..16).map(|number| async move {
             let session = session_of(&format!("user-{number}"));
             let session = SessionRecord { handle: handle.clone(), ..session };
-            store.insert_session(app, session.clone()).await.map(|()| session)
+            store.insert_session(app, session.clone()).await.map(|_| session)
         }))
         .await;
         let (inserted, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
@@ -114,8 +115,9 @@ pub async fn one_of_many_inserts_gets_the_handle<S: Store>(store: &S) {
         }
         for session in inserted.into_iter().flatten() {
             assert_stored(store, app, &session, "after 16 inserts at once").await;
-            let listed =
-                store.sessions_of_user(app, &session.user_id, &TenantScope::All, NOW).await;
+            let listed = store
+                .sessions_of_user(app, &session.user_id, Accounts::Linked, &TenantScope::All, NOW)
+                .await;
             assert_eq!(answered(listed).len(), 1, "sessions of the user whose insert was done");
         }
     }

@@ -4,7 +4,7 @@ use super::samples::{
 use crate::{
     clock::Timestamp,
     identifier::TenantScope,
-    store::{SessionRecord, Store, StoredSigningKey, Sweep, Swept},
+    store::{Accounts, SessionRecord, Store, StoredSigningKey, Sweep, Swept},
 };
 
 /// A sweep removes what is before its moments, and not what is at them.
@@ -45,7 +45,8 @@ pub async fn a_sweep_removes_what_is_before<S: Store>(store: &S) {
         assert_stored(store, &app, session, "a session that a sweep must leave").await;
     }
     let long_ago = Timestamp::from_millis(i64::MIN);
-    let listed = store.sessions_of_user(&app, "alice", &TenantScope::All, long_ago).await;
+    let listed =
+        store.sessions_of_user(&app, "alice", Accounts::Linked, &TenantScope::All, long_ago).await;
     assert_eq!(answered(listed).len(), left.len(), "sessions of the user after a sweep");
     let keys_left = answered(store.signing_keys(&app).await);
     assert!(keys_left == keys[..3], "the keys that a sweep must leave, newest first");

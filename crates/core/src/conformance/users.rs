@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     identifier::{AppId, SessionHandle, TenantId, TenantScope},
-    store::{SessionRecord, Store},
+    store::{Accounts, SessionRecord, Store},
 };
 
 #[expect(clippy::expect_used, reason = "the checks name valid tenants")]
@@ -30,7 +30,11 @@ async fn listed(
     user_id: &str,
     tenants: &TenantScope,
 ) -> Vec<SessionRecord> {
-    answered(store.sessions_of_user(app, user_id, tenants, NOW).await)
+    let linked = store.sessions_of_user(app, user_id, Accounts::Linked, tenants, NOW).await;
+    let alone = store.sessions_of_user(app, user_id, Accounts::Alone, tenants, NOW).await;
+    let linked = answered(linked);
+    assert!(linked == answered(alone), "an account that is linked to no other is all of its user");
+    linked
 }
 
 /// A user's sessions are listed oldest first, without the expired, within the tenants asked for.
@@ -100,8 +104,15 @@ pub async fn concurrent_inserts_are_all_listed<S: Store>(store: &S) {
 pub async fn sessions_of_a_user_are_removed<S: Store>(store: &S) {
     let app = fresh_app();
     let remove = async |user_id: &str, tenants: &TenantScope, except: Option<&SessionHandle>| {
-        let answer = store.remove_sessions_of_user(&app, user_id, tenants, except).await;
-        let mut handles = answered(answer);
+        let accounts = Accounts::Linked;
+        let answer = store.remove_sessions_of_user(&app, user_id, accounts, tenants, except).await;
+        let mut handles: Vec<_> = answered(answer)
+            .into_iter()
+            .map(|session| {
+                assert_eq!(session.user_id, user_id, "whose the removed session was");
+                session.handle
+            })
+            .collect();
         handles.sort();
         handles
     };
@@ -158,9 +169,13 @@ pub async fn no_acknowledged_session_survives_removal<S: Store>(store: &S) {
         for _ in 0..10 {
             yield_once().await;
             let before: Vec<SessionHandle> = acknowledged.borrow().clone();
-            let answer = store.remove_sessions_of_user(app, "alice", &TenantScope::All, None).await;
-            removed.borrow_mut().extend(answered(answer));
-            let left = listed(store, app, "alice", &TenantScope::All).await;
+            let (user, all) = ("alice", &TenantScope::All);
+            let answer =
+                store.remove_sessions_of_user(app, user, Accounts::Linked, all, None).await;
+            let handles = answered(answer).into_iter().map(|session| session.handle);
+            removed.borrow_mut().extend(handles);
+            let left = store.sessions_of_user(app, user, Accounts::Linked, all, NOW).await;
+            let left = answered(left);
             let survivor = left.iter().find(|session| before.contains(&session.handle));
             assert!(survivor.is_none(), "a session survived that was acknowledged before");
         }

@@ -18,7 +18,7 @@ use crate::{
     secret::Secret,
     service::{AntiCsrf, NewSession, VerifyRequest},
     session::{IssuedSession, VerifiedSession},
-    store::{LimitedInsertion, SessionRecord, Store},
+    store::{LimitedInsertion, Owner, SessionRecord, Store},
 };
 
 impl<S: Store> Engine<S> {
@@ -47,6 +47,7 @@ impl<S: Store> Engine<S> {
         let row = SessionRecord {
             handle,
             user_id: new.user_id,
+            primary_user_id: None,
             refresh_token_hash: TokenHash::of_inner(&inner_hash(text.expose())),
             previous_refresh_token_hash: None,
             rotated_at: None,
@@ -59,27 +60,37 @@ impl<S: Store> Engine<S> {
             client_label: new.client_label,
             use_static_key: kind == SigningKeyKind::Static,
         };
-        // Signed first: a payload that does not fit is refused before anything is stored.
-        let issued =
-            self.issue(&row, jwt_payload, text, refresh_token, None, new.issue, now).await?;
-        self.insert(row, now).await?;
-        self.tell(issued.session.handle(), issued.session.user_id(), EventKind::Created);
-        Ok(issued)
+        // A payload that does not fit is refused before anything is stored; signed is the token
+        // that names the primary user, whom the store knows.
+        let pair =
+            self.prepare(&row, jwt_payload, text, refresh_token, None, new.issue, now).await?;
+        let handle = row.handle.clone();
+        let owner = self.insert(row, now).await?;
+        match self.complete_for(owner, pair) {
+            Ok(issued) => {
+                self.tell(&handle, issued.session.user_id(), EventKind::Created);
+                Ok(issued)
+            }
+            Err(error) => {
+                self.store().remove_sessions(&self.app, &[handle]).await?;
+                Err(error.into())
+            }
+        }
     }
 
     /// Adds the session, within the limit if there is one.
-    async fn insert(&self, row: SessionRecord, now: Timestamp) -> Result<(), Error> {
+    async fn insert(&self, row: SessionRecord, now: Timestamp) -> Result<Owner, Error> {
         let Some(limit) = self.policy.session_limit else {
             return Ok(self.store().insert_session(&self.app, row).await?);
         };
-        let user_id = row.user_id.clone();
         match self.store().insert_session_within(&self.app, row, limit, now).await? {
-            LimitedInsertion::Inserted(evicted) => {
+            LimitedInsertion::Inserted { owner, ended } => {
                 let reason = RevocationReason::Evicted;
-                for handle in &evicted {
-                    self.tell(handle, &user_id, EventKind::Revoked { reason });
+                let user_id = owner.primary_user_id.as_deref().unwrap_or(&owner.user_id);
+                for handle in &ended {
+                    self.tell(handle, user_id, EventKind::Revoked { reason });
                 }
-                Ok(())
+                Ok(owner)
             }
             LimitedInsertion::Refused => {
                 let maximum = limit.maximum.get();

@@ -15,12 +15,18 @@ use crate::{
     secret::Secret,
     service::{IssueOptions, RegenerateRequest},
     session::{IssuedSession, IssuedToken, Regenerated, VerifiedSession},
-    store::{SessionRecord, Store},
+    store::{Owner, SessionRecord, Store},
 };
 
+/// A new pair of tokens whose access token is to be signed, and found to fit its limits.
+pub(super) struct UnsignedPair {
+    access_token: AccessToken,
+    key: Arc<SigningKey>,
+    refresh_token: IssuedToken,
+}
+
 impl<S: Store> Engine<S> {
-    /// Gives a session its access token beside the refresh token that it has now. `parent` is the
-    /// inner hash of the refresh token that must not be used any more once this one is.
+    /// Gives a session its access token beside the refresh token that it has now.
     #[expect(clippy::too_many_arguments, reason = "each is something else about one new pair")]
     pub(super) async fn issue(
         &self,
@@ -32,12 +38,31 @@ impl<S: Store> Engine<S> {
         options: IssueOptions,
         now: Timestamp,
     ) -> Result<IssuedSession, Error> {
+        let pair = self
+            .prepare(row, jwt_payload, refresh_token_text, refresh_token, parent, options, now)
+            .await?;
+        Ok(self.complete(pair)?)
+    }
+
+    /// All of a new pair but the signature. `parent` is the inner hash of the refresh token that
+    /// must not be used any more once this one is.
+    #[expect(clippy::too_many_arguments, reason = "each is something else about one new pair")]
+    pub(super) async fn prepare(
+        &self,
+        row: &SessionRecord,
+        jwt_payload: JsonObject,
+        refresh_token_text: Secret,
+        refresh_token: RefreshToken,
+        parent: Option<String>,
+        options: IssueOptions,
+        now: Timestamp,
+    ) -> Result<UnsignedPair, Error> {
         let version = options.access_token_version.unwrap_or(self.policy.access_token_version);
         let expires_at = now.plus(self.access_token_validity(options)?).min(row.ends_at);
         let access_token = AccessToken {
             version,
             handle: row.handle.clone(),
-            user_id: row.user_id.clone(),
+            user_id: row.user().to_owned(),
             recipe_user_id: row.user_id.clone(),
             tenant: row.handle.tenant(),
             refresh_token_inner_hash: inner_hash(refresh_token_text.expose()),
@@ -49,17 +74,37 @@ impl<S: Store> Engine<S> {
         };
         let key = self.signing_key_of(row, now).await?;
         self.check_size(&access_token, &key)?;
+        let refresh_token = IssuedToken {
+            token: refresh_token_text,
+            expires_at: row.expires_at,
+            created_at: refresh_token.issued_at.unwrap_or(now),
+        };
+        Ok(UnsignedPair { access_token, key, refresh_token })
+    }
+
+    /// Signs the access token.
+    pub(super) fn complete(&self, pair: UnsignedPair) -> Result<IssuedSession, GeneralError> {
+        let UnsignedPair { access_token, key, refresh_token } = pair;
+        let anti_csrf_token = access_token.anti_csrf_token.clone();
         let issued = self.sign(&access_token, &key)?;
-        Ok(IssuedSession {
-            session: VerifiedSession::new(access_token, issued.token.clone()),
-            access_token: issued,
-            refresh_token: IssuedToken {
-                token: refresh_token_text,
-                expires_at: row.expires_at,
-                created_at: refresh_token.issued_at.unwrap_or(now),
-            },
-            anti_csrf_token: refresh_token.anti_csrf_token,
-        })
+        let session = VerifiedSession::new(access_token, issued.token.clone());
+        Ok(IssuedSession { session, access_token: issued, refresh_token, anti_csrf_token })
+    }
+
+    /// The same once the store has said whose session it is.
+    pub(super) fn complete_for(
+        &self,
+        owner: Owner,
+        mut pair: UnsignedPair,
+    ) -> Result<IssuedSession, GeneralError> {
+        let token = &mut pair.access_token;
+        let is_as_given = owner.primary_user_id.is_none() && owner.user_id == token.user_id;
+        if !is_as_given {
+            token.recipe_user_id.clone_from(&owner.user_id);
+            token.user_id = owner.primary_user_id.unwrap_or(owner.user_id);
+            self.check_size(&pair.access_token, &pair.key)?;
+        }
+        self.complete(pair)
     }
 
     /// Refuses what could not be issued, before anything is changed for it.
@@ -117,10 +162,8 @@ impl<S: Store> Engine<S> {
         let row = row.ok_or(UnauthorisedReason::SessionNotFound)?;
         new.jwt_payload = object_from_text(&row.jwt_payload)?;
         new.tenant = row.handle.tenant();
-        if new.recipe_user_id != row.user_id {
-            new.user_id.clone_from(&row.user_id);
-            new.recipe_user_id.clone_from(&row.user_id);
-        }
+        new.user_id = row.user().to_owned();
+        new.recipe_user_id.clone_from(&row.user_id);
         let access_token = if old.expires_at < now {
             None
         } else {

@@ -8,7 +8,7 @@ use crate::{
     identifier::{SessionHandle, TenantScope},
     json::{JsonObject, data_to_text, object_from_text, payload_to_text},
     session::SessionInformation,
-    store::{DataReplacement, SessionRecord, Store},
+    store::{Accounts, DataReplacement, SessionRecord, Store},
 };
 
 /// What a token has beside its payload is never more than this, whoever its user is: its other
@@ -74,7 +74,7 @@ impl<S: Store> Engine<S> {
         let token = AccessToken {
             version: self.policy.access_token_version,
             handle: row.handle.clone(),
-            user_id: row.user_id.clone(),
+            user_id: row.user().to_owned(),
             recipe_user_id: row.user_id.clone(),
             tenant: row.handle.tenant(),
             refresh_token_inner_hash: "0".repeat(64),
@@ -113,27 +113,33 @@ impl<S: Store> Engine<S> {
     pub(super) async fn revoke_of_user(
         &self,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
     ) -> Result<Vec<SessionHandle>, Error> {
-        let removed =
-            self.store().remove_sessions_of_user(&self.app, user_id, tenants, except).await?;
+        let removed = self
+            .store()
+            .remove_sessions_of_user(&self.app, user_id, accounts, tenants, except)
+            .await?;
         let reason = match except {
             Some(_) => RevocationReason::AllOthersOfUser,
             None => RevocationReason::AllOfUser,
         };
-        for handle in &removed {
-            self.tell(handle, user_id, EventKind::Revoked { reason });
+        for session in &removed {
+            self.tell(&session.handle, &session.user_id, EventKind::Revoked { reason });
         }
-        Ok(removed)
+        Ok(removed.into_iter().map(|session| session.handle).collect())
     }
 
     pub(super) async fn list_of_user(
         &self,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
     ) -> Result<Vec<SessionInformation>, Error> {
-        let rows = self.store().sessions_of_user(&self.app, user_id, tenants, self.now()).await?;
+        let now = self.now();
+        let rows =
+            self.store().sessions_of_user(&self.app, user_id, accounts, tenants, now).await?;
         Ok(rows.into_iter().map(SessionInformation::try_from).collect::<Result<_, _>>()?)
     }
 }

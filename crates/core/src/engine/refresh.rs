@@ -234,7 +234,7 @@ impl<S: Store> Engine<S> {
         request: &RefreshRequest<'_>,
         now: Timestamp,
     ) -> Result<IssuedSession, Error> {
-        self.tell(&row.handle, &row.user_id, EventKind::Refreshed);
+        self.tell(&row.handle, row.user(), EventKind::Refreshed);
         let jwt_payload = object_from_text(&row.jwt_payload)?;
         self.issue(row, jwt_payload, child.text, child.token, parent, request.issue, now).await
     }
@@ -249,7 +249,7 @@ impl<S: Store> Engine<S> {
         let Some(row) = self.with_wanted_key(row, request, now).await? else {
             return Ok(None);
         };
-        self.tell(&row.handle, &row.user_id, EventKind::Reissued);
+        self.tell(&row.handle, row.user(), EventKind::Reissued);
         let jwt_payload = object_from_text(&row.jwt_payload)?;
         child.issued_at = child.issued_at.or(row.rotated_at);
         self.issue(&row, jwt_payload, text, child, None, request.issue, now).await.map(Some)
@@ -276,17 +276,17 @@ impl<S: Store> Engine<S> {
         if let (Some((reason, unauthorised)), LateRetry::Unauthorised) =
             (doubtful, self.policy.late_retry)
         {
-            self.tell(&row.handle, &row.user_id, EventKind::Revoked { reason });
+            self.tell(&row.handle, row.user(), EventKind::Revoked { reason });
             return Ok(unauthorised.into());
         }
-        self.tell(&row.handle, &row.user_id, EventKind::TheftDetected { kind });
+        self.tell(&row.handle, row.user(), EventKind::TheftDetected { kind });
         Ok(theft(row, kind, true))
     }
 
     /// Reports a theft and leaves the session to who asked.
     fn report_theft(&self, row: SessionRecord) -> Error {
         let kind = TheftKind::Stale;
-        self.tell(&row.handle, &row.user_id, EventKind::TheftDetected { kind });
+        self.tell(&row.handle, row.user(), EventKind::TheftDetected { kind });
         theft(row, kind, false)
     }
 }
@@ -294,7 +294,8 @@ impl<S: Store> Engine<S> {
 fn theft(row: SessionRecord, kind: TheftKind, session_ended: bool) -> Error {
     Error::TokenTheftDetected {
         session_handle: row.handle,
-        user_id: row.user_id,
+        user_id: row.primary_user_id.unwrap_or_else(|| row.user_id.clone()),
+        recipe_user_id: row.user_id,
         kind,
         session_ended,
     }

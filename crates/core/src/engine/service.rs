@@ -11,7 +11,7 @@ use crate::{
     session::{
         IssuedSession, RefreshTokenDescription, Regenerated, SessionInformation, VerifiedSession,
     },
-    store::Store,
+    store::{Accounts, Store},
 };
 
 #[async_trait]
@@ -94,7 +94,16 @@ impl<S: Store> SessionService for Sessions<S> {
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
     ) -> Result<Vec<SessionHandle>, Error> {
-        self.engine.revoke_of_user(user_id, tenants, except).await
+        self.engine.revoke_of_user(user_id, Accounts::Linked, tenants, except).await
+    }
+
+    async fn revoke_sessions_of_account(
+        &self,
+        user_id: &str,
+        tenants: &TenantScope,
+        except: Option<&SessionHandle>,
+    ) -> Result<Vec<SessionHandle>, Error> {
+        self.engine.revoke_of_user(user_id, Accounts::Alone, tenants, except).await
     }
 
     async fn get_sessions_of_user(
@@ -102,7 +111,15 @@ impl<S: Store> SessionService for Sessions<S> {
         user_id: &str,
         tenants: &TenantScope,
     ) -> Result<Vec<SessionInformation>, Error> {
-        self.engine.list_of_user(user_id, tenants).await
+        self.engine.list_of_user(user_id, Accounts::Linked, tenants).await
+    }
+
+    async fn get_sessions_of_account(
+        &self,
+        user_id: &str,
+        tenants: &TenantScope,
+    ) -> Result<Vec<SessionInformation>, Error> {
+        self.engine.list_of_user(user_id, Accounts::Alone, tenants).await
     }
 
     async fn get_json_web_key_set(&self) -> Result<JsonWebKeySet, Error> {

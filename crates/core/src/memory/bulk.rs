@@ -39,7 +39,7 @@ impl BulkStore for MemoryStore {
         self.with(app, |app| {
             sessions.into_iter().try_for_each(|session| {
                 app.remove(&session.handle);
-                app.insert(session)
+                app.insert(session).map(drop)
             })
         })
     }

@@ -9,7 +9,7 @@ use sessile_core::{
     AccessTokenVersion, Algorithm, Error, IssuedSession, NewSession, SessionService,
     UnauthorisedReason,
     policy::{Policy, RefreshTokenFormat},
-    store::{SessionRecord, Store, StoredSigningKey},
+    store::{Accounts, SessionRecord, Store, StoredSigningKey},
 };
 
 use crate::support::{
@@ -114,7 +114,13 @@ impl Target {
     pub(crate) async fn snapshot(&self) -> Snapshot {
         let (store, app) = (self.engine.store().inner(), self.engine.app());
         let of_user = store
-            .sessions_of_user(app, "alice", &Default::default(), self.engine.now())
+            .sessions_of_user(
+                app,
+                "alice",
+                Accounts::Linked,
+                &Default::default(),
+                self.engine.now(),
+            )
             .await
             .unwrap();
         let row = self.engine.row(self.issued.session.handle()).await.unwrap();

@@ -86,7 +86,7 @@ pub(crate) fn describe_error(
 ) -> String {
     let what = match error {
         Error::Unauthorised { reason } => format!("unauthorised `{}`", reason.code()),
-        Error::TokenTheftDetected { kind, user_id, session_handle, session_ended } => {
+        Error::TokenTheftDetected { kind, user_id, session_handle, session_ended, .. } => {
             assert_eq!(*session_ended, after.is_none());
             assert_eq!(user_id, "alice");
             assert_eq!(Some(session_handle), before.map(|row| &row.handle));

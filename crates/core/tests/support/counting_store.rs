@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     future::Future,
     pin::Pin,
@@ -12,8 +12,9 @@ use sessile_core::{
     memory::MemoryStore,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, Sweep, Swept,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, Sweep,
+        Swept,
     },
 };
 
@@ -53,10 +54,12 @@ struct State {
     calls: Vec<Intent>,
     troubles: VecDeque<Trouble>,
     meanwhile: Vec<(Intent, Meanwhile)>,
+    /// The primary users, by the accounts that are linked to them.
+    links: BTreeMap<String, String>,
 }
 
-/// A store that counts what it is asked, fails when it is told to, and lets another request come
-/// in between. Clones share everything.
+/// A store that counts what it is asked, fails when it is told to, lets another request come in
+/// between, and knows of linked accounts. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct CountingStore<S = MemoryStore> {
     inner: S,
@@ -71,6 +74,44 @@ impl<S> CountingStore<S> {
     /// The store itself, for looking and changing without being counted.
     pub(crate) fn inner(&self) -> &S {
         &self.inner
+    }
+
+    /// Links the account to a primary user, as a database that has users may.
+    pub(crate) fn link(&self, account: &str, primary_user: &str) {
+        let link = (account.to_owned(), primary_user.to_owned());
+        self.state.lock().unwrap().links.insert(link.0, link.1);
+    }
+
+    fn primary_user_of(&self, account: &str) -> Option<String> {
+        self.state.lock().unwrap().links.get(account).cloned()
+    }
+
+    /// The accounts that are meant by a user's id, each once.
+    fn accounts(&self, user_id: &str, accounts: Accounts) -> BTreeSet<String> {
+        let mut meant = BTreeSet::from([user_id.to_owned()]);
+        if accounts == Accounts::Linked {
+            let links = &self.state.lock().unwrap().links;
+            let primary_user = links.get(user_id).map_or(user_id, String::as_str);
+            meant.insert(primary_user.to_owned());
+            let linked = links.iter().filter(|(_, to)| *to == primary_user);
+            meant.extend(linked.map(|(account, _)| account.clone()));
+        }
+        meant
+    }
+
+    fn with_primary_user(&self, row: SessionRecord) -> SessionRecord {
+        SessionRecord { primary_user_id: self.primary_user_of(&row.user_id), ..row }
+    }
+
+    fn with_owner(&self, Owner { user_id, .. }: Owner) -> Owner {
+        Owner { primary_user_id: self.primary_user_of(&user_id), user_id }
+    }
+
+    fn with_known_user(
+        &self,
+        RemovedSession { handle, user_id }: RemovedSession,
+    ) -> RemovedSession {
+        RemovedSession { handle, user_id: self.primary_user_of(&user_id).unwrap_or(user_id) }
     }
 
     /// The calls since the last time that this was asked.
@@ -137,8 +178,13 @@ impl<S> fmt::Debug for CountingStore<S> {
 }
 
 impl<S: Store> Store for CountingStore<S> {
-    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
-        self.call(Intent::Insert, self.inner.insert_session(app, session)).await
+    async fn insert_session(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+    ) -> Result<Owner, StoreError> {
+        let owner = self.call(Intent::Insert, self.inner.insert_session(app, session)).await?;
+        Ok(self.with_owner(owner))
     }
 
     async fn insert_session_within(
@@ -149,7 +195,12 @@ impl<S: Store> Store for CountingStore<S> {
         now: Timestamp,
     ) -> Result<LimitedInsertion, StoreError> {
         let answer = self.inner.insert_session_within(app, session, limit, now);
-        self.call(Intent::InsertWithin, answer).await
+        match self.call(Intent::InsertWithin, answer).await? {
+            LimitedInsertion::Inserted { owner, ended } => {
+                Ok(LimitedInsertion::Inserted { owner: self.with_owner(owner), ended })
+            }
+            LimitedInsertion::Refused => Ok(LimitedInsertion::Refused),
+        }
     }
 
     async fn remove_sessions_created_before(
@@ -159,7 +210,8 @@ impl<S: Store> Store for CountingStore<S> {
         limit: usize,
     ) -> Result<Vec<RemovedSession>, StoreError> {
         let answer = self.inner.remove_sessions_created_before(app, before, limit);
-        self.call(Intent::RemoveCreatedBefore, answer).await
+        let removed = self.call(Intent::RemoveCreatedBefore, answer).await?;
+        Ok(removed.into_iter().map(|session| self.with_known_user(session)).collect())
     }
 
     async fn get_session(
@@ -167,7 +219,8 @@ impl<S: Store> Store for CountingStore<S> {
         app: &AppId,
         handle: &SessionHandle,
     ) -> Result<Option<SessionRecord>, StoreError> {
-        self.call(Intent::Get, self.inner.get_session(app, handle)).await
+        let row = self.call(Intent::Get, self.inner.get_session(app, handle)).await?;
+        Ok(row.map(|row| self.with_primary_user(row)))
     }
 
     async fn rotate_session(
@@ -176,7 +229,8 @@ impl<S: Store> Store for CountingStore<S> {
         handle: &SessionHandle,
         rotation: Rotation,
     ) -> Result<Option<SessionRecord>, StoreError> {
-        self.call(Intent::Rotate, self.inner.rotate_session(app, handle, rotation)).await
+        let answer = self.inner.rotate_session(app, handle, rotation);
+        Ok(self.call(Intent::Rotate, answer).await?.map(|row| self.with_primary_user(row)))
     }
 
     async fn replace_session_data(
@@ -199,7 +253,8 @@ impl<S: Store> Store for CountingStore<S> {
         now: Timestamp,
     ) -> Result<Option<SessionRecord>, StoreError> {
         let answer = self.inner.replace_jwt_payload(app, handle, jwt_payload, now);
-        self.call(Intent::ReplacePayload, answer).await
+        let row = self.call(Intent::ReplacePayload, answer).await?;
+        Ok(row.map(|row| self.with_primary_user(row)))
     }
 
     async fn remove_sessions(
@@ -207,28 +262,55 @@ impl<S: Store> Store for CountingStore<S> {
         app: &AppId,
         handles: &[SessionHandle],
     ) -> Result<Vec<RemovedSession>, StoreError> {
-        self.call(Intent::Remove, self.inner.remove_sessions(app, handles)).await
+        let removed = self.call(Intent::Remove, self.inner.remove_sessions(app, handles)).await?;
+        Ok(removed.into_iter().map(|session| self.with_known_user(session)).collect())
     }
 
     async fn remove_sessions_of_user(
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> Result<Vec<SessionHandle>, StoreError> {
-        let answer = self.inner.remove_sessions_of_user(app, user_id, tenants, except);
-        self.call(Intent::RemoveOfUser, answer).await
+    ) -> Result<Vec<RemovedSession>, StoreError> {
+        let answer = async {
+            let mut removed = Vec::new();
+            for account in self.accounts(user_id, accounts) {
+                let all = self.inner.remove_sessions_of_user(
+                    app,
+                    &account,
+                    Accounts::Alone,
+                    tenants,
+                    except,
+                );
+                removed.extend(all.await?);
+            }
+            Ok(removed)
+        };
+        let removed = self.call(Intent::RemoveOfUser, answer).await?;
+        Ok(removed.into_iter().map(|session| self.with_known_user(session)).collect())
     }
 
     async fn sessions_of_user(
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        self.call(Intent::List, self.inner.sessions_of_user(app, user_id, tenants, now)).await
+        let answer = async {
+            let mut rows = Vec::new();
+            for account in self.accounts(user_id, accounts) {
+                let alone = Accounts::Alone;
+                rows.extend(self.inner.sessions_of_user(app, &account, alone, tenants, now).await?);
+            }
+            rows.sort_by_key(|row| row.created_at);
+            Ok(rows)
+        };
+        let rows = self.call(Intent::List, answer).await?;
+        Ok(rows.into_iter().map(|row| self.with_primary_user(row)).collect())
     }
 
     async fn signing_keys(&self, app: &AppId) -> Result<Vec<StoredSigningKey>, StoreError> {

@@ -6,7 +6,7 @@ use sessile_core::{
     clock::Timestamp,
     rotation::{Rotation, RotationChange, RotationGuard},
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
         SessionRecord, Store, StoreError, WhenFull,
     },
 };
@@ -138,7 +138,7 @@ impl<S: Store> FaultyStore<S> {
         self.store.remove_sessions(app, std::slice::from_ref(handle)).await?;
         // Another such write may be between the same two steps.
         match self.store.insert_session(app, SessionRecord { session_data, ..row }).await {
-            Ok(()) => Ok(DataReplacement::Replaced),
+            Ok(_) => Ok(DataReplacement::Replaced),
             Err(_) => Ok(DataReplacement::Conflict),
         }
     }
@@ -169,16 +169,19 @@ impl<S: Store> FaultyStore<S> {
         now: Timestamp,
     ) -> Result<LimitedInsertion, StoreError> {
         let tenants = TenantScope::All;
-        let oldest_first =
-            self.store.sessions_of_user(app, &session.user_id, &tenants, now).await?;
+        let oldest_first = self
+            .store
+            .sessions_of_user(app, &session.user_id, Accounts::Linked, &tenants, now)
+            .await?;
         let excess = (oldest_first.len() + 1).saturating_sub(limit.maximum.get());
         if excess > 0 && limit.when_full == WhenFull::Refuse {
             return Ok(LimitedInsertion::Refused);
         }
         let_others_act().await;
-        self.store.insert_session(app, session).await?;
+        let owner = self.store.insert_session(app, session).await?;
         let oldest: Vec<_> = oldest_first.into_iter().take(excess).map(|row| row.handle).collect();
         let evicted = self.store.remove_sessions(app, &oldest).await?;
-        Ok(LimitedInsertion::Inserted(evicted.into_iter().map(|row| row.handle).collect()))
+        let ended = evicted.into_iter().map(|row| row.handle).collect();
+        Ok(LimitedInsertion::Inserted { owner, ended })
     }
 }

@@ -15,8 +15,8 @@ use sessile_core::{
     clock::Timestamp,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoredSigningKey, Sweep, Swept,
     },
 };
 use sessile_histories::Recorder;
@@ -102,7 +102,11 @@ impl<S: Store> FaultyStore<S> {
 }
 
 impl<S: Store> Store for FaultyStore<S> {
-    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
+    async fn insert_session(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+    ) -> Result<Owner, StoreError> {
         self.between(self.store.insert_session(app, session)).await
     }
 
@@ -204,16 +208,17 @@ impl<S: Store> Store for FaultyStore<S> {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> Result<Vec<SessionHandle>, StoreError> {
+    ) -> Result<Vec<RemovedSession>, StoreError> {
         if self.fault != Fault::ListedBeforeTheRemoval {
-            let call = self.store.remove_sessions_of_user(app, user_id, tenants, except);
+            let call = self.store.remove_sessions_of_user(app, user_id, accounts, tenants, except);
             return self.between(call).await;
         }
         self.between(async {
             let start = Timestamp::default();
-            let rows = self.store.sessions_of_user(app, user_id, tenants, start).await?;
+            let rows = self.store.sessions_of_user(app, user_id, accounts, tenants, start).await?;
             let listed = rows.into_iter().map(|row| row.handle);
             let listed: Vec<_> = listed.filter(|handle| Some(handle) != except).collect();
             let mut removed = Vec::new();
@@ -223,7 +228,7 @@ impl<S: Store> Store for FaultyStore<S> {
                 }
                 removed.extend(self.store.remove_sessions(app, &[handle]).await?);
             }
-            Ok(removed.into_iter().map(|session| session.handle).collect())
+            Ok(removed)
         })
         .await
     }
@@ -241,10 +246,12 @@ impl<S: Store> Store for FaultyStore<S> {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        let list = self.between(self.store.sessions_of_user(app, user_id, tenants, now)).await?;
+        let list =
+            self.between(self.store.sessions_of_user(app, user_id, accounts, tenants, now)).await?;
         if self.fault == Fault::ListedFromACache {
             let last = self.lists.lock().unwrap().insert(user_id.to_owned(), list.clone());
             return Ok(last.unwrap_or(list));

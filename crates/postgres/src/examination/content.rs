@@ -20,11 +20,13 @@ pub struct Content {
     /// About how many sessions there are, as PostgreSQL's statistics have it; `None` where it has
     /// none yet.
     pub sessions: Option<i64>,
-    /// Users that are linked to a primary user with another id.
+    /// Accounts that are linked to a primary user with another id.
     pub linked_users: i64,
+    /// Whether it says which accounts are linked: a core does so since 7.0.
+    pub knows_linked_users: bool,
     /// Users with an external id that takes the place of SuperTokens' own.
     pub mapped_users: i64,
-    /// Sessions that have SuperTokens' own id of such a user.
+    /// Sessions that have SuperTokens' own id of such a user, from before it was mapped.
     pub sessions_of_mapped_users: i64,
     /// Tenants with a database of their own, as `app/tenant`.
     pub tenants_elsewhere: Vec<String>,
@@ -155,6 +157,7 @@ impl Content {
     ) -> Result<(), Failure> {
         let users = &names.app_id_to_user_id;
         if readable.has_column(users, "primary_or_recipe_user_id") {
+            self.knows_linked_users = true;
             self.linked_users = count(connection, &LINKED).await?;
         }
         let mapping = &names.userid_mapping;

@@ -247,6 +247,11 @@ async fn lacking_rights(
             owned_by_others.push(names.qualified(table));
         }
     }
+    for table in names.of_users().into_iter().filter(|table| survey.has_table(table)) {
+        if !readable.has(table) {
+            grants.push(format!("GRANT SELECT ON {} TO {user}", names.qualified(table)));
+        }
+    }
     Ok((grants, owned_by_others))
 }
 

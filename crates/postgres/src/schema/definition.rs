@@ -33,6 +33,12 @@ impl Index {
 pub(super) const USER_INDEX: Index =
     Index { name: "session_info_user_id_app_id_index", columns: "user_id, app_id" };
 
+/// It finds the accounts that are linked to a user. A core makes it since 7.0.13.
+pub(super) const LINKED_INDEX: Index = Index {
+    name: "app_id_to_user_id_primary_user_id_index",
+    columns: "primary_or_recipe_user_id, app_id",
+};
+
 /// A column that older tables may not have.
 pub(super) struct AddedColumn {
     pub(super) table: &'static str,

@@ -8,6 +8,7 @@ use crate::{
     failure::Failure,
     names::Names,
     record::column_of,
+    users::Users,
 };
 
 static SCHEMA: Template = Template {
@@ -17,7 +18,7 @@ static SCHEMA: Template = Template {
 
 static COLUMNS: Template = Template {
     name: "inspect_columns",
-    text: "SELECT c.relname::text, a.attname::text
+    text: "SELECT c.relname::text, a.attname::text, has_table_privilege(c.oid, 'SELECT')
         FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
@@ -44,6 +45,7 @@ static INDEXES: Template = Template {
 pub(super) struct Found {
     pub(super) has_schema: bool,
     columns: HashMap<String, HashSet<String>>,
+    unreadable: HashSet<String>,
     indexes: Vec<FoundIndex>,
 }
 
@@ -61,8 +63,12 @@ impl Found {
         let rows = connection.query(&SCHEMA, &[&schema]).await?;
         let has_schema = rows.first().map_or(Ok(false), |row| column_of(row, 0))?;
         let mut columns: HashMap<String, HashSet<String>> = HashMap::new();
+        let mut unreadable = HashSet::new();
         for row in connection.query(&COLUMNS, &[&schema, &names.all()]).await? {
             columns.entry(column_of(&row, 0)?).or_default().insert(column_of(&row, 1)?);
+            if !column_of::<bool>(&row, 2)? {
+                unreadable.insert(column_of(&row, 0)?);
+            }
         }
         let rows = connection.query(&INDEXES, &[&schema]).await?;
         let indexes = rows.iter().map(|row| {
@@ -73,7 +79,8 @@ impl Found {
                 columns: column_of(row, 3)?,
             })
         });
-        Ok(Self { has_schema, columns, indexes: indexes.collect::<Result<_, Failure>>()? })
+        let indexes = indexes.collect::<Result<_, Failure>>()?;
+        Ok(Self { has_schema, columns, unreadable, indexes })
     }
 
     pub(super) fn has_table(&self, table: &str) -> bool {
@@ -82,6 +89,32 @@ impl Found {
 
     pub(super) fn has_column(&self, table: &str, column: &str) -> bool {
         self.columns.get(table).is_some_and(|columns| columns.contains(column))
+    }
+
+    /// What the tables say of users.
+    ///
+    /// # Errors
+    /// Where they may not be read: without them, an application would be shown other users.
+    pub(super) fn users(&self, names: &Names) -> Result<Users, Failure> {
+        let has =
+            |table, columns: &[&str]| columns.iter().all(|column| self.has_column(table, column));
+        let linked = ["app_id", "user_id", "primary_or_recipe_user_id"];
+        let mapped = ["app_id", "supertokens_user_id", "external_user_id"];
+        let users = Users {
+            may_be_linked: has(&names.app_id_to_user_id, &linked),
+            may_be_mapped: has(&names.userid_mapping, &mapped),
+        };
+        if users == Users::default() {
+            return Ok(users);
+        }
+        match names.of_users().into_iter().find(|table| self.unreadable.contains(*table)) {
+            Some(table) => Err(Failure::Incompatible(format!(
+                "the table '{table}' may not be read, which says what accounts are linked: grant \
+                 it with GRANT SELECT ON {} TO this user",
+                names.qualified(table)
+            ))),
+            None => Ok(users),
+        }
     }
 
     /// Whether all tables are there.

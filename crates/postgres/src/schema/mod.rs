@@ -64,7 +64,9 @@ pub(crate) async fn prepare(
             Err(failure) => return Err(failure),
         }
     };
-    user_index::make(connection, connector, names).await?;
+    let found = Found::look(connection, names).await?;
+    names.know(found.users(names)?);
+    user_index::make(connection, connector, names, &found).await?;
     Ok(ownership)
 }
 

@@ -1,7 +1,7 @@
 //! What is missing in the database, without making it.
 
 use super::{
-    definition::{ADDED_COLUMNS, TABLES, USER_INDEX},
+    definition::{ADDED_COLUMNS, LINKED_INDEX, TABLES, USER_INDEX},
     inspection::Found,
 };
 use crate::{connection::Connection, failure::Failure, names::Names};
@@ -50,6 +50,13 @@ pub(crate) async fn survey(connection: &Connection, names: &Names) -> Result<Sur
             let index_name = found.free_name(index.name, names);
             index.create("CONCURRENTLY", &index_name, &names.qualified(&name))
         }));
+    }
+    let (users, index) = (&names.app_id_to_user_id, &LINKED_INDEX);
+    if found.has_column(users, "primary_or_recipe_user_id")
+        && !found.has_index(users, index.columns)
+    {
+        let index_name = found.free_name(index.name, names);
+        missing_indexes.push(index.create("CONCURRENTLY", &index_name, &names.qualified(users)));
     }
     let added = ADDED_COLUMNS.iter().filter_map(|column| {
         let table = names.fill_in(column.table);

@@ -32,8 +32,9 @@ pub(super) async fn make(
     connection: &Connection,
     connector: &Arc<Connector>,
     names: &Names,
+    found: &Found,
 ) -> Result<(), Failure> {
-    if has_index(&Found::look(connection, names).await?, names) {
+    if has_index(found, names) {
         return Ok(());
     }
     // Nothing else is to take that long, and with the connection goes the lock.

@@ -15,7 +15,7 @@ use crate::{
     connection::{Connection, LockClass, Template},
     failure::Failure,
     ownership::Ownership,
-    record::{beside_session, column_of, columns, same_session, session},
+    record::{beside_session, column_of, kept_columns, same_session, session},
 };
 
 /// Opens the cursor that [`NEXT`] reads. All is sorted once, of a moment that stays.
@@ -28,8 +28,8 @@ pub(crate) const OPEN: &str = concat!(
     SET LOCAL enable_mergejoin = on;
     SET LOCAL cursor_tuple_fraction = 1;
     DECLARE sessile_export NO SCROLL CURSOR FOR SELECT s.app_id, ",
-    columns!(),
-    " FROM {session_info} s",
+    kept_columns!(),
+    ", NULL::text FROM {session_info} s",
     beside_session!(),
     " ORDER BY s.app_id COLLATE \"C\", s.session_handle COLLATE \"C\""
 );
@@ -108,7 +108,7 @@ pub(crate) async fn put_sessions(
         connection.query(&CLEAR, &parameters[..3]).await?;
         let class = LockClass::User as i32;
         parameters.push(&class);
-        let put = connection.query(&insertion::INSERT, &parameters).await?;
+        let put = connection.query(&insertion::INSERT_AS_IS, &parameters).await?;
         if put.len() == batch.len() { Ok(()) } else { Err(insertion::TAKEN) }
     };
     connection.transaction((LockClass::Bulk, app.as_str()), putting).await

@@ -3,7 +3,7 @@ use std::slice;
 use sessile_core::{
     AppId,
     clock::Timestamp,
-    store::{SessionRecord, StoreError},
+    store::{Owner, SessionRecord, StoreError},
 };
 use tokio_postgres::types::ToSql;
 
@@ -13,7 +13,7 @@ use crate::{
     failure::{Failure, Task},
     lane::{Gathered, Key, Lane, each, place_of},
     ownership::Ownership,
-    record::{can_be_kept, hash_to_text},
+    record::{can_be_kept, hash_to_text, owner},
     shared::Shared,
 };
 
@@ -88,7 +88,7 @@ macro_rules! insert_new {
             INSERT INTO {session_info} (app_id, tenant_id, session_handle, user_id,
                 refresh_token_hash_2, prev_refresh_token_hash_2, refresh_token_rotated_at,
                 jwt_user_payload, session_data, created_at_time, expires_at, use_static_key)
-            SELECT app_id, tenant_id, session_handle, user_id, hash, previous_hash, rotated_at,
+            SELECT app_id, tenant_id, session_handle, account, hash, previous_hash, rotated_at,
                 payload, data, created_at, expires_at, use_static_key
             FROM new
             ON CONFLICT DO NOTHING
@@ -110,24 +110,40 @@ pub(super) use {insert_new, new_sessions};
 /// Whoever ends all sessions of a user has the lock of the user, and no session is added meanwhile:
 /// what is added is either there before all of them end, and ends as well, or there after. Users
 /// are locked in one order, so that nobody waits for somebody who waits for him.
-pub(crate) static INSERT: Template = Template {
-    name: "insert",
-    text: concat!(
-        "WITH locked AS MATERIALIZED (
-            SELECT pg_advisory_xact_lock_shared($17::integer, name) FROM (
-                SELECT DISTINCT hashtext(app_id || '/' || user_id) AS name
-                FROM unnest($1::text[], $4::text[]) AS u (app_id, user_id) ORDER BY name
-            ) AS users
-        ), new AS (
-            SELECT * FROM ",
-        new_sessions!(),
-        "   WHERE (SELECT count(*) FROM locked) > 0
-        ), ",
-        insert_new!(),
-        " SELECT place FROM new WHERE ((app_id, tenant_id, session_handle) IN
-            (SELECT app_id, tenant_id, session_handle FROM inserted)) IS TRUE"
-    ),
-};
+macro_rules! insert {
+    ($name:literal, $account:literal, $primary_user:literal) => {
+        Template {
+            name: $name,
+            text: concat!(
+                "WITH locked AS MATERIALIZED (
+                    SELECT pg_advisory_xact_lock_shared($17::integer, name) FROM (
+                        SELECT DISTINCT hashtext(app_id || '/' || ",
+                $account,
+                ") AS name
+                        FROM unnest($1::text[], $4::text[]) AS i (app_id, user_id) ORDER BY name
+                    ) AS users
+                ), new AS (
+                    SELECT *, ",
+                $account,
+                " AS account FROM ",
+                new_sessions!(),
+                "   WHERE (SELECT count(*) FROM locked) > 0
+                ), ",
+                insert_new!(),
+                " SELECT place, account, ",
+                $primary_user,
+                " FROM new WHERE ((app_id, tenant_id, session_handle) IN
+                    (SELECT app_id, tenant_id, session_handle FROM inserted)) IS TRUE"
+            ),
+        }
+    };
+}
+
+pub(crate) static INSERT: Template =
+    insert!("insert", "{account|i.app_id|i.user_id}", "{primary_user|new.app_id|new.account}");
+
+/// The same with the ids of the accounts as they are given.
+pub(crate) static INSERT_AS_IS: Template = insert!("insert_as_is", "i.user_id", "NULL::text");
 
 /// The parameters of [`new_sessions`].
 pub(super) fn parameters(batch: &[&Insert]) -> [Box<dyn ToSql + Send + Sync>; 16] {
@@ -189,8 +205,8 @@ pub(super) async fn make_tenants(
 const ATTEMPTS: usize = 4;
 
 impl Gathered for Insert {
-    /// Whether the name was free.
-    type Answer = bool;
+    /// Whose session it is; `None` where the name was not free.
+    type Answer = Option<Owner>;
 
     const TASK: Task = Task::Write("inserting a session");
 
@@ -225,9 +241,9 @@ impl Gathered for Insert {
             }
             attempt += 1;
         };
-        let mut answers = vec![false; batch.len()];
+        let mut answers = vec![None; batch.len()];
         for row in &rows {
-            answers[place_of(row, batch.len())?] = true;
+            answers[place_of(row, batch.len())?] = Some(owner(row, 1, 2)?);
         }
         Ok(answers)
     }
@@ -239,14 +255,14 @@ impl Gathered for Insert {
         shared: &Shared,
     ) -> Option<Result<Self::Answer, Failure>> {
         let repeated = async {
-            if let Some(true) = Self::run(&[self], connection, shared).await?.pop() {
-                return Ok(true);
+            if let Some(Some(owner)) = Self::run(&[self], connection, shared).await?.pop() {
+                return Ok(Some(owner));
             }
             let found = reading::get(connection, &self.key.app, &self.key.handle).await?;
-            Ok(found.is_some_and(|row| {
-                row.refresh_token_hash == self.session.refresh_token_hash
-                    && row.user_id == self.session.user_id
-            }))
+            let found =
+                found.filter(|row| row.refresh_token_hash == self.session.refresh_token_hash);
+            Ok(found
+                .map(|row| Owner { user_id: row.user_id, primary_user_id: row.primary_user_id }))
         };
         Some(repeated.await)
     }

@@ -13,7 +13,7 @@ use super::insertion::{
 use crate::{
     connection::{Connection, LockClass, Template},
     failure::Failure,
-    record::{column_of, same_session},
+    record::{column_of, owner, same_session},
     shared::{Manner, Shared},
 };
 
@@ -22,14 +22,14 @@ use crate::{
 pub(crate) static INSERT_WITHIN: Template = Template {
     name: "insert_within",
     text: concat!(
-        "WITH candidate AS (SELECT * FROM ",
+        "WITH candidate AS (SELECT *, {account|i.app_id|i.user_id} AS account FROM ",
         new_sessions!(),
         "), live AS (
             SELECT s.app_id, s.tenant_id, s.session_handle,
                 row_number() OVER (ORDER BY s.created_at_time, s.session_handle) AS age,
                 count(*) OVER () AS number
             FROM {session_info} s
-            WHERE s.app_id = ($1::text[])[1] AND s.user_id = ($4::text[])[1]
+            WHERE s.app_id = ($1::text[])[1] AND s.user_id = {account|($1::text[])[1]|($4::text[])[1]}
                 AND s.expires_at > $17
         ), new AS (
             SELECT * FROM candidate WHERE $19 OR (SELECT count(*) FROM live) < $18
@@ -51,8 +51,17 @@ pub(crate) static INSERT_WITHIN: Template = Template {
         "   RETURNING f.age, s.session_handle
         )
         SELECT EXISTS (SELECT FROM new), EXISTS (SELECT FROM inserted),
-            ARRAY(SELECT session_handle::text FROM ended ORDER BY age)"
+            ARRAY(SELECT session_handle::text FROM ended ORDER BY age), account,
+            {primary_user|candidate.app_id|candidate.account}
+        FROM candidate"
     ),
+};
+
+/// The lock of the account that a session is to have.
+pub(crate) static LOCK_ACCOUNT: Template = Template {
+    name: "lock_account",
+    text: "SELECT pg_advisory_xact_lock($1::integer,
+        hashtext($2::text || '/' || {account|$2|$3::text}))",
 };
 
 pub(crate) async fn insert_within(
@@ -84,7 +93,6 @@ async fn insert_alone(
     limit: SessionLimit,
     now: Timestamp,
 ) -> Result<LimitedInsertion, Failure> {
-    let user = format!("{}/{}", insert.key.app, insert.session.user_id);
     let maximum = i64::try_from(limit.maximum.get()).unwrap_or(i64::MAX);
     let makes_room = limit.when_full == WhenFull::EndOldest;
     let now = now.as_millis();
@@ -92,15 +100,17 @@ async fn insert_alone(
     let mut parameters = borrowed(&session);
     let others: [&(dyn ToSql + Sync); 3] = [&now, &maximum, &makes_room];
     parameters.extend(others);
-    let rows = connection.query_locked((LockClass::User, &user), &INSERT_WITHIN, &parameters);
-    let rows = rows.await?;
+    let (class, app) = (LockClass::User as i32, insert.key.app.as_str());
+    let lock: [&(dyn ToSql + Sync); 3] = [&class, &app, &insert.session.user_id];
+    let rows = connection.query_after((&LOCK_ACCOUNT, &lock), &INSERT_WITHIN, &parameters).await?;
     let Some(row) = rows.first() else { return Ok(LimitedInsertion::Refused) };
     match (column_of(row, 0)?, column_of(row, 1)?) {
         (false, _) => Ok(LimitedInsertion::Refused),
         (true, false) => Err(TAKEN),
         (true, true) => {
             let ended: Vec<&str> = column_of(row, 2)?;
-            Ok(LimitedInsertion::Inserted(ended.into_iter().map(SessionHandle::new).collect()))
+            let ended = ended.into_iter().map(SessionHandle::new).collect();
+            Ok(LimitedInsertion::Inserted { owner: owner(row, 3, 4)?, ended })
         }
     }
 }

@@ -16,13 +16,14 @@ pub(crate) mod users;
 
 #[cfg(test)]
 mod tests {
-    use sessile_postgres_fixture::Database;
+    use sessile_postgres_fixture::{Database, supertokens::TABLES_OF_USERS};
 
     use super::*;
     use crate::{
         connection::Template,
         names::{Names, Naming},
         options::PostgresOptions,
+        users::Users,
     };
 
     /// The statement, its number of parameters, and all indexes that it may use.
@@ -33,9 +34,14 @@ mod tests {
         (&payload::REPLACE, 5, &["session_info_pkey", "sessile_session_pkey"]),
         (&removal::REMOVE, 3, &["session_info_pkey"]),
         (&insertion::INSERT, 17, &[]),
+        (&insertion::INSERT_AS_IS, 17, &[]),
         (&limits::INSERT_WITHIN, 19, &["session_info_pkey", "session_info_user_id_app_id_index"]),
+        (&limits::LOCK_ACCOUNT, 3, &[]),
+        (&reading::OF_ACCOUNT, 4, &["session_info_user_id_app_id_index", "sessile_session_pkey"]),
         (&reading::OF_USER, 4, &["session_info_user_id_app_id_index", "sessile_session_pkey"]),
+        (&users::REMOVE_OF_ACCOUNT, 4, &["session_info_pkey", "session_info_user_id_app_id_index"]),
         (&users::REMOVE_OF_USER, 4, &["session_info_pkey", "session_info_user_id_app_id_index"]),
+        (&users::LOCK_USER, 3, &[]),
         (
             &sweeping::SWEEP,
             4,
@@ -65,9 +71,21 @@ mod tests {
         ),
     ];
 
+    /// What any of them may use where the database has users: each finds one account or one id;
+    /// and the last, the accounts of one user.
+    const INDEXES_OF_USERS: &[&str] = &[
+        "app_id_to_user_id_pkey",
+        "userid_mapping_external_user_id_key",
+        "userid_mapping_pkey",
+        "userid_mapping_supertokens_user_id_index",
+        "userid_mapping_supertokens_user_id_key",
+        "app_id_to_user_id_primary_user_id_index",
+    ];
+
     /// The plans of all statements, line by line.
-    fn plans(database: &Database) -> Vec<Vec<String>> {
+    fn plans(database: &Database, users: Users) -> Vec<Vec<String>> {
         let names = Names::new(&Naming::default()).unwrap();
+        names.know(users);
         // What a connection sets for itself.
         let mut sql = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
             SET enable_hashjoin = off; SET enable_mergejoin = off;"
@@ -85,8 +103,8 @@ mod tests {
         lines.split(String::is_empty).map(<[String]>::to_vec).collect()
     }
 
-    fn check(database: &Database, state: &str) {
-        let plans = plans(database);
+    fn check(database: &Database, users: Users, state: &str) {
+        let plans = plans(database, users);
         assert_eq!(plans.len(), PLANS.len(), "a plan for each statement");
         for ((template, _, allowed), plan) in PLANS.iter().zip(plans) {
             let text = format!("{}, {state}:\n{}", template.name, plan.join("\n"));
@@ -96,7 +114,19 @@ mod tests {
                     .split_once(" using ")
                     .or_else(|| line.split_once("Bitmap Index Scan on "))
                     .and_then(|(_, index)| index.split([' ', '(']).next());
-                assert!(index.is_none_or(|index| allowed.contains(&index)), "{index:?} in {text}");
+                let is_allowed = |index: &str| {
+                    allowed.contains(&index)
+                        || (users != Users::default() && INDEXES_OF_USERS.contains(&index))
+                };
+                assert!(index.is_none_or(is_allowed), "{index:?} in {text}");
+                // One account, and not all of an app.
+                let is_account =
+                    ["user_id = ", "supertokens_user_id = ", "external_user_id)::text = "];
+                let is_whole = is_account.iter().any(|condition| next.contains(condition));
+                assert!(
+                    !index.is_some_and(|index| INDEXES_OF_USERS.contains(&index)) || is_whole,
+                    "{text}"
+                );
                 // The whole key, and not all sessions of a tenant.
                 let is_whole = next.contains("session_handle)::text =");
                 assert!(index != Some("session_info_pkey") || is_whole, "{text}");
@@ -129,7 +159,41 @@ mod tests {
             ));
             database.run(FILL);
             database.run(after);
-            check(&database, state);
+            check(&database, Users::default(), state);
+        }
+    }
+
+    const FILL_USERS: &str = "
+        INSERT INTO app_id_to_user_id
+        SELECT 'public', 'user-' || n, 'emailpassword', 'user-' || n, true
+        FROM generate_series(0, 20000) n;
+        UPDATE app_id_to_user_id SET primary_or_recipe_user_id = 'user-' || (n - n % 3)
+        FROM generate_series(0, 20000) n WHERE user_id = 'user-' || n;
+        INSERT INTO userid_mapping (supertokens_user_id, external_user_id)
+        SELECT 'user-' || n, 'external-' || n FROM generate_series(0, 20000, 2) n;";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_statement_finds_accounts_by_an_index() {
+        for (before, after, state) in [
+            ("", "", "never analysed"),
+            ("VACUUM ANALYZE", "", "analysed while it was empty"),
+            ("", "ANALYZE", "analysed as it is"),
+        ] {
+            let database = Database::new();
+            PostgresOptions::from_url(&database.url()).unwrap().open().await.unwrap();
+            database.run(TABLES_OF_USERS);
+            for table in ["session_info", "sessile_session", "app_id_to_user_id", "userid_mapping"]
+            {
+                database.run(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)"));
+            }
+            database.run(before);
+            database.run(FILL);
+            database.run(FILL_USERS);
+            database.run(after);
+            let all = Users { may_be_linked: true, may_be_mapped: true };
+            for users in [all, Users { may_be_mapped: false, ..all }] {
+                check(&database, users, &format!("{state}, {users:?}"));
+            }
         }
     }
 }

@@ -1,4 +1,8 @@
-use sessile_core::{AppId, SessionHandle, TenantScope, clock::Timestamp, store::SessionRecord};
+use sessile_core::{
+    AppId, SessionHandle, TenantScope,
+    clock::Timestamp,
+    store::{Accounts, SessionRecord},
+};
 
 use crate::{
     connection::{Connection, Template},
@@ -28,18 +32,30 @@ pub(crate) async fn get(
     rows.first().map(|row| session(row, 0)).transpose()
 }
 
-pub(crate) static OF_USER: Template = Template {
-    name: "of_user",
-    text: concat!(
-        "SELECT ",
-        columns!(),
-        " FROM {session_info} s",
-        beside_session!(),
-        " WHERE s.app_id = $1 AND s.user_id = $2 AND ($3::text IS NULL OR s.tenant_id = $3)
-            AND s.expires_at > $4
-        ORDER BY s.created_at_time, s.session_handle"
-    ),
-};
+macro_rules! of_user {
+    ($name:literal, $accounts:literal, $user_id:literal) => {
+        Template {
+            name: $name,
+            text: concat!(
+                "SELECT ",
+                columns!(),
+                " FROM ",
+                $accounts,
+                "{session_info} s",
+                beside_session!(),
+                " WHERE s.app_id = $1 AND s.user_id = ",
+                $user_id,
+                " AND ($3::text IS NULL OR s.tenant_id = $3) AND s.expires_at > $4
+                ORDER BY s.created_at_time, s.session_handle"
+            ),
+        }
+    };
+}
+
+pub(crate) static OF_ACCOUNT: Template = of_user!("of_account", "", "$2");
+
+pub(crate) static OF_USER: Template =
+    of_user!("of_user", "{each_account|$1|$2}", "{each_id|$1|$2}");
 
 /// The one tenant, or `NULL` for all.
 pub(super) fn only(tenants: &TenantScope) -> Option<&str> {
@@ -53,10 +69,15 @@ pub(crate) async fn of_user(
     connection: &Connection,
     app: &AppId,
     user_id: &str,
+    accounts: Accounts,
     tenants: &TenantScope,
     now: Timestamp,
 ) -> Result<Vec<SessionRecord>, Failure> {
     let (tenant, now) = (only(tenants), now.as_millis());
-    let rows = connection.query(&OF_USER, &[&app.as_str(), &user_id, &tenant, &now]).await?;
+    let template = match accounts {
+        Accounts::Linked => &OF_USER,
+        Accounts::Alone => &OF_ACCOUNT,
+    };
+    let rows = connection.query(template, &[&app.as_str(), &user_id, &tenant, &now]).await?;
     rows.iter().map(|row| session(row, 0)).collect()
 }

@@ -39,7 +39,7 @@ pub(crate) static REMOVE: Template = Template {
         DELETE FROM {session_info} s USING found f
         WHERE ",
         same_session!("s", "f"),
-        " RETURNING f.place, s.user_id"
+        " RETURNING f.place, {known_user|s.app_id|s.user_id}"
     ),
 };
 

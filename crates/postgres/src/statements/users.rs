@@ -5,12 +5,14 @@ use std::sync::Arc;
 use sessile_core::{
     AppId, SessionHandle, TenantScope,
     clock::Timestamp,
-    store::{RemovedSession, StoreError},
+    store::{Accounts, RemovedSession, StoreError},
 };
+use tokio_postgres::Row;
 
 use super::reading::only;
 use crate::{
-    connection::{LockClass, Template},
+    connection::{LockClass, Parameters, Template},
+    failure::Failure,
     record::{column_of, same_session},
     shared::{Manner, Shared},
 };
@@ -18,44 +20,80 @@ use crate::{
 /// Rows are locked in the order of [`Key`](crate::lane::Key)s. While it waits for one of them, the
 /// others are there as before, and no session must be added that it cannot see: so it has the lock
 /// of the user.
-pub(crate) static REMOVE_OF_USER: Template = Template {
-    name: "remove_of_user",
-    text: concat!(
-        "WITH found AS (
-            SELECT s.app_id, s.tenant_id, s.session_handle FROM {session_info} s
-            WHERE s.app_id = $1 AND s.user_id = $2 AND ($3::text IS NULL OR s.tenant_id = $3)
-                AND ($4::text IS NULL OR s.session_handle <> $4)
-            ORDER BY s.tenant_id COLLATE \"C\", s.session_handle COLLATE \"C\"
-            FOR UPDATE
-        )
-        DELETE FROM {session_info} s USING found f
-        WHERE ",
-        same_session!("s", "f"),
-        " RETURNING s.session_handle"
-    ),
+macro_rules! remove_of_user {
+    ($name:literal, $accounts:literal, $user_id:literal) => {
+        Template {
+            name: $name,
+            text: concat!(
+                "WITH found AS (
+                    SELECT s.app_id, s.tenant_id, s.session_handle FROM ",
+                $accounts,
+                "{session_info} s
+                    WHERE s.app_id = $1 AND s.user_id = ",
+                $user_id,
+                "       AND ($3::text IS NULL OR s.tenant_id = $3)
+                        AND ($4::text IS NULL OR s.session_handle <> $4)
+                    ORDER BY s.tenant_id COLLATE \"C\", s.session_handle COLLATE \"C\"
+                    FOR UPDATE OF s
+                )
+                DELETE FROM {session_info} s USING found f
+                WHERE ",
+                same_session!("s", "f"),
+                " RETURNING s.session_handle, {known_user|s.app_id|s.user_id}"
+            ),
+        }
+    };
+}
+
+pub(crate) static REMOVE_OF_ACCOUNT: Template = remove_of_user!("remove_of_account", "", "$2");
+
+pub(crate) static REMOVE_OF_USER: Template =
+    remove_of_user!("remove_of_user", "{each_account|$1|$2}", "{each_id|$1|$2}");
+
+/// The locks of all accounts, in the order in which insertions take them.
+pub(crate) static LOCK_USER: Template = Template {
+    name: "lock_user",
+    text: "SELECT pg_advisory_xact_lock($1::integer, name) FROM (
+            SELECT DISTINCT hashtext($2::text || '/' || id) AS name
+            FROM ({accounts|$2|$3::text}) AS accounts (id) ORDER BY name
+        ) AS locks",
 };
 
 pub(crate) async fn remove_of_user(
     shared: &Arc<Shared>,
     app: &AppId,
     user_id: &str,
+    accounts: Accounts,
     tenants: &TenantScope,
     except: Option<&SessionHandle>,
-) -> Result<Vec<SessionHandle>, StoreError> {
+) -> Result<Vec<RemovedSession>, StoreError> {
     let except = except.map(|handle| handle.as_str().to_owned());
     let names = (app.clone(), user_id.to_owned(), tenants.clone(), except);
     let manner = Manner::once("removing the sessions of a user");
     shared
-        .write(manner, names, |connection, names| async move {
+        .write(manner, names, move |connection, names| async move {
             let (app, user_id, tenants, except) = &*names;
-            let tenant = only(tenants);
-            let lock = (LockClass::User, &*format!("{app}/{user_id}"));
-            let rows = connection
-                .query_locked(lock, &REMOVE_OF_USER, &[&app.as_str(), user_id, &tenant, except])
-                .await?;
-            rows.iter().map(|row| Ok(SessionHandle::new(column_of(row, 0)?))).collect()
+            let (app, tenant) = (app.as_str(), only(tenants));
+            let parameters: Parameters<'_> = &[&app, user_id, &tenant, except];
+            let rows = match accounts {
+                Accounts::Linked => {
+                    let lock: Parameters<'_> = &[&(LockClass::User as i32), &app, user_id];
+                    let lock = (&LOCK_USER, lock);
+                    connection.query_after(lock, &REMOVE_OF_USER, parameters).await?
+                }
+                Accounts::Alone => {
+                    let lock = (LockClass::User, &*format!("{app}/{user_id}"));
+                    connection.query_locked(lock, &REMOVE_OF_ACCOUNT, parameters).await?
+                }
+            };
+            rows.iter().map(removed).collect()
         })
         .await
+}
+
+fn removed(row: &Row) -> Result<RemovedSession, Failure> {
+    let handle = SessionHandle::new(column_of(row, 0)?);
+    Ok(RemovedSession { handle, user_id: column_of(row, 1)? })
 }
 
 /// The first column says how many were found before any was locked: another caller may have removed
@@ -81,7 +119,7 @@ pub(crate) static REMOVE_CREATED_BEFORE: Template = Template {
             DELETE FROM {session_info} s USING found f
             WHERE ",
         same_session!("s", "f"),
-        "   RETURNING s.session_handle, s.user_id
+        "   RETURNING s.session_handle, {known_user|s.app_id|s.user_id} AS user_id
         )
         SELECT (SELECT count(*) FROM picked), removed.session_handle, removed.user_id
         FROM (VALUES (1)) AS one LEFT JOIN removed ON true"

@@ -19,6 +19,7 @@ mod core_tokens;
 mod encryption;
 mod examination;
 mod hosts;
+mod linked;
 mod log;
 mod outage;
 mod ownership;
@@ -85,6 +86,7 @@ fn session_named(handle: &str) -> SessionRecord {
     SessionRecord {
         handle: SessionHandle::new(handle),
         user_id: "alice".into(),
+        primary_user_id: None,
         refresh_token_hash: fresh_hash(),
         previous_refresh_token_hash: None,
         rotated_at: None,

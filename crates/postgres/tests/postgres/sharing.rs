@@ -10,8 +10,8 @@ use sessile_core::{
     SessionHandle, TenantScope,
     clock::Timestamp,
     store::{
-        DataReplacement, DataVersion, SessionRecord, Store, StoreErrorKind, StoredSigningKey,
-        Sweep, TenantStore,
+        Accounts, DataReplacement, DataVersion, SessionRecord, Store, StoreErrorKind,
+        StoredSigningKey, Sweep, TenantStore,
     },
 };
 use sessile_postgres_fixture::{Cluster, Database};
@@ -21,10 +21,10 @@ use tokio_postgres::{Client, NoTls};
 use crate::{NOW, SUPERTOKENS_TABLES, app, kind, open, options, rotation_of, session};
 
 /// The statements that PostgreSQL has run in a database.
-struct Counter<'a>(&'a Database);
+pub(crate) struct Counter<'a>(&'a Database);
 
 impl<'a> Counter<'a> {
-    fn new(database: &'a Database) -> Self {
+    pub(crate) fn new(database: &'a Database) -> Self {
         database.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
         Self(database)
     }
@@ -49,7 +49,7 @@ impl<'a> Counter<'a> {
         calls.map(|(calls, query)| (calls.parse().unwrap(), query.to_owned())).collect()
     }
 
-    async fn calls_of<T>(&self, answer: impl Future<Output = T>) -> Vec<(u32, String)> {
+    pub(crate) async fn calls_of<T>(&self, answer: impl Future<Output = T>) -> Vec<(u32, String)> {
         self.reset();
         answer.await;
         self.calls()
@@ -57,7 +57,9 @@ impl<'a> Counter<'a> {
 }
 
 /// Polls the request once: it is sent now, not when it is awaited.
-fn send<'a, T: 'a>(request: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
+pub(crate) fn send<'a, T: 'a>(
+    request: impl Future<Output = T> + 'a,
+) -> Pin<Box<dyn Future<Output = T> + 'a>> {
     let mut request = Box::pin(request);
     match request.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Box::pin(ready(answer)),
@@ -66,14 +68,14 @@ fn send<'a, T: 'a>(request: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<
 }
 
 /// A connection of the test's own.
-async fn connect(database: &Database) -> Client {
+pub(crate) async fn connect(database: &Database) -> Client {
     let (client, driver) = tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
     tokio::spawn(driver);
     client
 }
 
 /// Waits until that many statements in the database wait for a lock.
-fn wait_for_waiting(database: &Database, number: u32) {
+pub(crate) fn wait_for_waiting(database: &Database, number: u32) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while database.rows(waiting) != [number.to_string()] {}
@@ -117,7 +119,8 @@ async fn each_intent_is_one_statement() {
         store.replace_jwt_payload(app, handle, "{}".into(), NOW).await.unwrap().unwrap()
     });
     check!("list", async {
-        let listed = store.sessions_of_user(app, "alice", &TenantScope::All, NOW).await;
+        let listed =
+            store.sessions_of_user(app, "alice", Accounts::Linked, &TenantScope::All, NOW).await;
         assert_eq!(listed.unwrap().len(), 1);
     });
     check!("keys", async { store.signing_keys(app).await.unwrap() });
@@ -133,7 +136,10 @@ async fn each_intent_is_one_statement() {
     });
     // With the lock of the user, in a transaction that is sent at once.
     let calls = counter.calls_of(async {
-        store.remove_sessions_of_user(app, "bob", &TenantScope::All, None).await.unwrap()
+        store
+            .remove_sessions_of_user(app, "bob", Accounts::Linked, &TenantScope::All, None)
+            .await
+            .unwrap()
     });
     assert_eq!(calls.await.len(), 4);
 }
@@ -165,7 +171,7 @@ async fn requests_that_come_together_share_statements() {
     }
     let app = &app();
     let data = |row: &SessionRecord| format!("{{\"of\":\"{}\"}}", row.handle);
-    at_once!(row => store.insert_session(app, row.clone()), answer => matches!(answer, ()));
+    at_once!(row => store.insert_session(app, row.clone()), answer => answer.user_id == row.user_id);
     at_once!(
         row => store.rotate_session(app, &row.handle, rotation_of(row)),
         answer => answer.is_some_and(|rotated| {
@@ -262,7 +268,7 @@ async fn no_session_begins_while_all_of_its_user_are_about_to_end() {
     holder.batch_execute("BEGIN; SELECT * FROM session_info FOR UPDATE").await.unwrap();
 
     let all = TenantScope::All;
-    let ended = send(stores[0].remove_sessions_of_user(app, "alice", &all, None));
+    let ended = send(stores[0].remove_sessions_of_user(app, "alice", Accounts::Linked, &all, None));
     wait_for_waiting(&database, 1);
     let (login, other) = (session(), SessionRecord { user_id: "bob".into(), ..session() });
     let added = send(stores[1].insert_session(app, login.clone()));
@@ -271,9 +277,10 @@ async fn no_session_begins_while_all_of_its_user_are_about_to_end() {
     stores[1].insert_session(app, other).await.unwrap();
     holder.batch_execute("COMMIT").await.unwrap();
 
-    assert_eq!(ended.await.unwrap(), [locked.handle]);
+    let ended = ended.await.unwrap().into_iter().map(|session| session.handle);
+    assert!(ended.eq([locked.handle]));
     added.await.unwrap();
-    let left = stores[0].sessions_of_user(app, "alice", &all, NOW).await.unwrap();
+    let left = stores[0].sessions_of_user(app, "alice", Accounts::Linked, &all, NOW).await.unwrap();
     assert_eq!(left.iter().map(|row| &row.handle).collect::<Vec<_>>(), [&login.handle]);
 }
 
@@ -326,7 +333,11 @@ async fn stores_on_one_database_agree_and_never_deadlock() {
                 store.remove_sessions(&app(), &handles).await.unwrap().len()
             } else {
                 let all = &TenantScope::All;
-                store.remove_sessions_of_user(&app(), "alice", all, None).await.unwrap().len()
+                store
+                    .remove_sessions_of_user(&app(), "alice", Accounts::Linked, all, None)
+                    .await
+                    .unwrap()
+                    .len()
             }
         }
     }));

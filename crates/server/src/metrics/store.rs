@@ -15,9 +15,9 @@ use sessile_core::{
     clock::Timestamp,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, StoredTenant, Sweep,
-        Swept, TenantStore,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey,
+        StoredTenant, Sweep, Swept, TenantStore,
     },
 };
 use tokio::time::Instant;
@@ -151,7 +151,11 @@ impl<S: Store> Store for MeasuredStore<S> {
         self.store.is_shared_with_supertokens()
     }
 
-    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
+    async fn insert_session(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+    ) -> Result<Owner, StoreError> {
         self.measured("insert_session", self.store.insert_session(app, session)).await
     }
 
@@ -218,10 +222,11 @@ impl<S: Store> Store for MeasuredStore<S> {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> Result<Vec<SessionHandle>, StoreError> {
-        let answer = self.store.remove_sessions_of_user(app, user_id, tenants, except);
+    ) -> Result<Vec<RemovedSession>, StoreError> {
+        let answer = self.store.remove_sessions_of_user(app, user_id, accounts, tenants, except);
         self.measured("remove_sessions_of_user", answer).await
     }
 
@@ -239,10 +244,11 @@ impl<S: Store> Store for MeasuredStore<S> {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        let answer = self.store.sessions_of_user(app, user_id, tenants, now);
+        let answer = self.store.sessions_of_user(app, user_id, accounts, tenants, now);
         self.measured("sessions_of_user", answer).await
     }
 

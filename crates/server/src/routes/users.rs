@@ -24,7 +24,10 @@ pub(super) async fn remove<S: TenantStore>(call: &Call<S>) -> Result<Answer, Fai
         (Some(user_id), None) => {
             let app = call.app()?;
             let tenants = scope(call, &app, across.unwrap_or(true))?;
-            app.sessions.revoke_sessions_of_user(user_id, &tenants, None).await?
+            match linked.unwrap_or(true) {
+                true => app.sessions.revoke_sessions_of_user(user_id, &tenants, None).await?,
+                false => app.sessions.revoke_sessions_of_account(user_id, &tenants, None).await?,
+            }
         }
         (None, Some(handles)) => {
             for (flag, name) in [(across, ACROSS_ALL_TENANTS), (linked, LINKED_ACCOUNTS)] {
@@ -56,7 +59,10 @@ pub(super) async fn list<S: TenantStore>(call: &Call<S>) -> Result<Answer, Failu
     let app = call.app()?;
     let across = call.query.true_by_default("fetchAcrossAllTenants");
     let tenants = scope(call, &app, across)?;
-    let sessions = app.sessions.get_sessions_of_user(user_id, &tenants).await?;
+    let sessions = match call.query.true_by_default("fetchSessionsForAllLinkedAccounts") {
+        true => app.sessions.get_sessions_of_user(user_id, &tenants).await?,
+        false => app.sessions.get_sessions_of_account(user_id, &tenants).await?,
+    };
     let handles: Vec<SessionHandle> = sessions.into_iter().map(|session| session.handle).collect();
     Ok(Answer::Json(json!({ "status": "OK", "sessionHandles": texts(&handles) })))
 }

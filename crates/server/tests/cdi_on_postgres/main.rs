@@ -48,5 +48,6 @@ mod validity;
 #[path = "../cdi/version_matrix.rs"]
 mod version_matrix;
 
+mod linked_accounts;
 mod shared_database;
 mod store;

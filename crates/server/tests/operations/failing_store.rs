@@ -11,9 +11,9 @@ use sessile_core::{
     memory::MemoryStore,
     rotation::Rotation,
     store::{
-        DataReplacement, DataVersion, LimitedInsertion, RemovedSession, SessionLimit,
-        SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey, StoredTenant, Sweep,
-        Swept, TenantStore,
+        Accounts, DataReplacement, DataVersion, LimitedInsertion, Owner, RemovedSession,
+        SessionLimit, SessionRecord, Store, StoreError, StoreErrorKind, StoredSigningKey,
+        StoredTenant, Sweep, Swept, TenantStore,
     },
 };
 
@@ -48,7 +48,11 @@ impl FailingStore {
 }
 
 impl Store for FailingStore {
-    async fn insert_session(&self, app: &AppId, session: SessionRecord) -> Result<(), StoreError> {
+    async fn insert_session(
+        &self,
+        app: &AppId,
+        session: SessionRecord,
+    ) -> Result<Owner, StoreError> {
         self.usable().await?.insert_session(app, session).await
     }
 
@@ -112,10 +116,11 @@ impl Store for FailingStore {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         except: Option<&SessionHandle>,
-    ) -> Result<Vec<SessionHandle>, StoreError> {
-        self.usable().await?.remove_sessions_of_user(app, user_id, tenants, except).await
+    ) -> Result<Vec<RemovedSession>, StoreError> {
+        self.usable().await?.remove_sessions_of_user(app, user_id, accounts, tenants, except).await
     }
 
     async fn remove_sessions_created_before(
@@ -131,10 +136,11 @@ impl Store for FailingStore {
         &self,
         app: &AppId,
         user_id: &str,
+        accounts: Accounts,
         tenants: &TenantScope,
         now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        self.usable().await?.sessions_of_user(app, user_id, tenants, now).await
+        self.usable().await?.sessions_of_user(app, user_id, accounts, tenants, now).await
     }
 
     async fn signing_keys(&self, app: &AppId) -> Result<Vec<StoredSigningKey>, StoreError> {

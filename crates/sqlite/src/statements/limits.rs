@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, named_params, params};
 use sessile_core::{
     AppId, SessionHandle,
     clock::Timestamp,
-    store::{LimitedInsertion, RemovedSession, SessionLimit, SessionRecord, WhenFull},
+    store::{LimitedInsertion, Owner, RemovedSession, SessionLimit, SessionRecord, WhenFull},
 };
 
 use super::sessions;
@@ -37,7 +37,8 @@ pub(crate) fn insert_within(
     sessions::insert(connection, app, session)?;
     oldest_first.truncate(excess);
     sessions::remove(connection, app, &oldest_first)?;
-    Ok(LimitedInsertion::Inserted(oldest_first))
+    let owner = Owner::alone(&session.user_id);
+    Ok(LimitedInsertion::Inserted { owner, ended: oldest_first })
 }
 
 pub(crate) fn remove_created_before(

@@ -23,6 +23,7 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
     Ok(SessionRecord {
         handle: handle(row)?,
         user_id: row.get(1)?,
+        primary_user_id: None,
         refresh_token_hash: TokenHash::from_bytes(row.get(2)?),
         previous_refresh_token_hash: row.get::<_, Option<_>>(3)?.map(TokenHash::from_bytes),
         rotated_at: row.get::<_, Option<_>>(4)?.map(Timestamp::from_millis),
@@ -208,7 +209,7 @@ pub(crate) fn remove_of_user(
     user_id: &str,
     tenants: &TenantScope,
     except: Option<&SessionHandle>,
-) -> Result<Vec<SessionHandle>, Failure> {
+) -> Result<Vec<RemovedSession>, Failure> {
     let sql = "DELETE FROM sessions
         WHERE app_id = :app AND user_id = :user
             AND (:tenant IS NULL OR tenant_id = :tenant)
@@ -221,8 +222,10 @@ pub(crate) fn remove_of_user(
         ":except": except.map(SessionHandle::as_str),
     };
     let mut statement = connection.prepare_cached(sql)?;
-    let handles = statement.query_map(parameters, handle)?.collect::<Result<_, _>>()?;
-    Ok(handles)
+    let removed =
+        |row: &Row<'_>| Ok(RemovedSession { handle: handle(row)?, user_id: user_id.to_owned() });
+    let removed = statement.query_map(parameters, removed)?.collect::<Result<_, _>>()?;
+    Ok(removed)
 }
 
 /// The plus keeps SQLite, which does not know how few sessions a user has, from looking through all

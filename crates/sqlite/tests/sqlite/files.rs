@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use rusqlite::Connection;
 use sessile_core::{
     AppId, TenantScope,
-    store::{Store, StoreError, StoreErrorKind, StoredSigningKey},
+    store::{Accounts, Store, StoreError, StoreErrorKind, StoredSigningKey},
 };
 use sessile_sqlite::{Durability, SqliteStore};
 
@@ -41,7 +41,10 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     }
     let options = SqliteStore::options().readers(1).durability(Durability::Normal);
     let store = options.open(folder.file("")).unwrap();
-    let found = store.sessions_of_user(&app, "alice", &TenantScope::All, NOW).await.unwrap();
+    let found = store
+        .sessions_of_user(&app, "alice", Accounts::Linked, &TenantScope::All, NOW)
+        .await
+        .unwrap();
     assert!(found == rows);
     assert!(store.signing_keys(&app).await.unwrap() == [key]);
 }

@@ -67,6 +67,7 @@ fn session() -> SessionRecord {
     SessionRecord {
         handle: SessionHandle::new(&format!("session-{number}")),
         user_id: "alice".into(),
+        primary_user_id: None,
         refresh_token_hash: TokenHash::from_bytes([1; 32]),
         previous_refresh_token_hash: None,
         rotated_at: None,

@@ -17,8 +17,10 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
     let options = SqliteStore::options().busy_timeout(Duration::ZERO);
     let server = options.open(folder.file("")).unwrap();
     let mover = folder.open();
-    let insert =
-        async || server.insert_session(&app, session()).await.map_err(|error| error.kind());
+    let insert = async || {
+        let inserted = server.insert_session(&app, session()).await;
+        inserted.map(drop).map_err(|error| error.kind())
+    };
 
     let held = mover.hold_writers().unwrap();
     assert_eq!(insert().await, Err(StoreErrorKind::Unavailable));
