@@ -50,6 +50,12 @@ pub(crate) enum Failure {
     Value(&'static str),
 }
 
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::of_statement(&error)
+    }
+}
+
 impl Failure {
     /// What went wrong while a connection was in use.
     pub(crate) fn of_statement(error: &tokio_postgres::Error) -> Self {
