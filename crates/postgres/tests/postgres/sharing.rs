@@ -200,7 +200,7 @@ async fn a_request_that_cannot_be_done_fails_alone() {
     for answer in sent {
         answer.await.unwrap();
     }
-    assert_eq!(kind(homeless.await), Some(StoreErrorKind::Other));
+    assert_eq!(kind(homeless.await), Some(StoreErrorKind::UnknownTenant));
     assert_eq!(kind(second.await), Some(StoreErrorKind::AlreadyExists));
     assert_eq!(database.rows("SELECT count(*) FROM session_info"), ["8"]);
 }
