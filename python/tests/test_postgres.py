@@ -111,6 +111,22 @@ def test_a_user_id_has_at_most_128_characters_as_in_the_tables_of_a_core(
     in_file.close()
 
 
+def test_a_database_that_takes_no_writes_is_read_and_its_error_says_what_to_do(
+    database: Database,
+) -> None:
+    sessions = Sessions(database.url)
+    handle = sessions.request("POST", {}).sync_create_new_session("alice").handle
+    sessions.close()
+    [name] = database.rows("SELECT current_database()")
+    database.rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    sessions = Sessions(database.url)
+    with pytest.raises(GeneralError, match="connect to the primary server") as error:
+        sessions.request("POST", {}).sync_create_new_session("alice")
+    assert error.value.status == 503
+    assert sessions.sync_get_sessions_for_user("alice") == [handle]
+    sessions.close()
+
+
 class TestBesideACore:
     """A database whose tables were there before."""
 
