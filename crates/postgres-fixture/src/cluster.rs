@@ -70,11 +70,12 @@ impl Cluster {
         Self::start_with(settings, &[])
     }
 
-    /// Starts one whose write-ahead log is on that disk, in segments of 1 MB.
+    /// Starts one whose write-ahead log is on that disk, in segments of 1 MB, and only grows.
     pub fn start_with_log_on(disk: &SmallDisk) -> Self {
         let log = format!("--waldir={}", disk.path().join("log").display());
         Self::start_with(
-            &[("min_wal_size", "2MB"), ("max_wal_size", "4MB")],
+            // Nothing of it is given up, so that it grows until there is no room.
+            &[("min_wal_size", "2MB"), ("max_wal_size", "1GB"), ("wal_keep_size", "1GB")],
             &[&log, "--wal-segsize=1"],
         )
     }
