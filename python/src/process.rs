@@ -12,8 +12,8 @@ use futures_channel::oneshot;
 use sessile::{
     Sessions, SessionsBuilder, WebSessions,
     policy::RefreshTokenFormat,
-    postgres::{Ownership, PostgresOptions},
-    store::StoreError,
+    postgres::PostgresOptions,
+    store::{Store as _, StoreError},
 };
 
 use crate::{
@@ -151,12 +151,12 @@ async fn open(settings: &Settings) -> Result<Opened, Failure> {
         }
         Location::Postgres(options) => {
             let key = sessile::wrapping_key_from_environment()?;
-            let store = PostgresOptions::clone(options).open().await?;
-            if store.ownership() == Ownership::Shared {
-                // A core must be able to refresh what it finds there.
+            let store = PostgresStore::new(PostgresOptions::clone(options).open().await?);
+            let store = OpenStore::in_postgres(store);
+            if store.is_shared_with_supertokens() {
                 policy.refresh_token_format = RefreshTokenFormat::SuperTokens;
             }
-            let builder = Sessions::builder(OpenStore::in_postgres(PostgresStore::new(store)));
+            let builder = Sessions::builder(store);
             match key {
                 Some(key) => builder.wrapping_key(key),
                 None => builder,

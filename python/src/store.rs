@@ -94,8 +94,8 @@ macro_rules! counted {
         impl Store for OpenStore {
             fn is_shared_with_supertokens(&self) -> bool {
                 match &self.place {
-                    Place::Postgres(store) => store.store.is_shared_with_supertokens(),
                     Place::File(_) | Place::Memory(_) => false,
+                    Place::Postgres(store) => store.store.is_shared_with_supertokens(),
                 }
             }
 

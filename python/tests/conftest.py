@@ -56,12 +56,14 @@ def place() -> str:
 
 
 @pytest.fixture
-def store(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> Store:
+def store(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
     """An empty store."""
     if place == "file":
-        return FileStore(tmp_path / "sessions.db")
+        yield FileStore(tmp_path / "sessions.db")
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return DatabaseStore(server.database())
+    with server.database() as database:
+        yield DatabaseStore(database)
 
 
 @pytest.fixture

@@ -70,12 +70,15 @@ class PostgresServer:
         self._port = port
         self._number = 0
 
-    def database(self) -> Database:
-        """A new database, with nothing in it."""
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """A new database, with nothing in it, that goes afterwards."""
         self._number += 1
         name = f"test_{self._number}"
-        Database(self._port, "postgres").rows(f"CREATE DATABASE {name}")
-        return Database(self._port, name)
+        administration = Database(self._port, "postgres")
+        administration.rows(f"CREATE DATABASE {name}")
+        yield Database(self._port, name)
+        administration.rows(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,9 @@ SUPERTOKENS_TABLES = (
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> Database:
-    return postgres.database()
+def database(postgres: PostgresServer) -> Iterator[Database]:
+    with postgres.database() as database:
+        yield database
 
 
 @pytest.fixture
@@ -93,6 +94,37 @@ def test_signing_keys_are_sealed_where_there_is_a_wrapping_key(
     monkeypatch.delenv("SESSILE_WRAPPING_KEY")
     with pytest.raises(GeneralError, match="SESSILE_WRAPPING_KEY|wrapping key"):
         Sessions(database.url).sync_open()
+
+
+def test_a_user_id_has_at_most_128_characters_as_in_the_tables_of_a_core(
+    database: Database, tmp_path: Path
+) -> None:
+    sessions = Sessions(database.url)
+    with pytest.raises(GeneralError, match="a user id must not be longer than 128 characters"):
+        sessions.request("POST", {}).sync_create_new_session("x" * 129)
+    sessions.request("POST", {}).sync_create_new_session("ä" * 128)
+    assert database.rows("SELECT char_length(user_id) FROM session_info") == ["128"]
+    sessions.close()
+    in_file = Sessions(tmp_path / "sessions.db")
+    in_file.request("POST", {}).sync_create_new_session("x" * 256)
+    assert len(in_file.sync_get_sessions_for_user("x" * 256)) == 1
+    in_file.close()
+
+
+def test_a_database_that_takes_no_writes_is_read_and_its_error_says_what_to_do(
+    database: Database,
+) -> None:
+    sessions = Sessions(database.url)
+    handle = sessions.request("POST", {}).sync_create_new_session("alice").handle
+    sessions.close()
+    [name] = database.rows("SELECT current_database()")
+    database.rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    sessions = Sessions(database.url)
+    with pytest.raises(GeneralError, match="connect to the primary server") as error:
+        sessions.request("POST", {}).sync_create_new_session("alice")
+    assert error.value.status == 503
+    assert sessions.sync_get_sessions_for_user("alice") == [handle]
+    sessions.close()
 
 
 class TestBesideACore:

@@ -139,6 +139,9 @@ pub enum StoreErrorKind {
     /// The database cannot be reached, or did not answer in time. The outcome of a write may be
     /// unknown.
     Unavailable,
+    /// The app or tenant is not in the database, which is shared with a program that makes them;
+    /// nothing was changed.
+    UnknownTenant,
     /// Anything else.
     Other,
 }

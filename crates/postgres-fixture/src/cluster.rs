@@ -15,6 +15,7 @@ use std::{
 use crate::{
     database::Database,
     programs::{Owner, command, folder},
+    small_disk::SmallDisk,
 };
 
 /// Obeys one word a line. When the other end is closed, the server ends and its folder goes.
@@ -66,6 +67,20 @@ impl Cluster {
 
     /// Starts one with these settings, named as in `postgresql.conf`.
     pub fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_with(settings, &[])
+    }
+
+    /// Starts one whose write-ahead log is on that disk, in segments of 1 MB, and only grows.
+    pub fn start_with_log_on(disk: &SmallDisk) -> Self {
+        let log = format!("--waldir={}", disk.path().join("log").display());
+        Self::start_with(
+            // Nothing of it is given up, so that it grows until there is no room.
+            &[("min_wal_size", "2MB"), ("max_wal_size", "1GB"), ("wal_keep_size", "1GB")],
+            &[&log, "--wal-segsize=1"],
+        )
+    }
+
+    fn start_with(settings: &[(&str, &str)], arguments: &[&str]) -> Self {
         let (programs, owner) = (folder(), Owner::find());
         // The watcher removes it.
         let folder = tempfile::Builder::new().prefix("sessile-pg-").tempdir().expect("a folder");
@@ -76,6 +91,7 @@ impl Cluster {
         let data = folder.join("data");
         let made = command(&programs.join("initdb"), owner)
             .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .args(arguments)
             .arg("-D")
             .arg(&data)
             .output()
@@ -122,6 +138,9 @@ impl Cluster {
             shared_preload_libraries = 'pg_stat_statements'
             # The operating system lives on when a test lets the server crash.
             fsync = off
+            # What is written for a recovery would take more room than the databases.
+            min_wal_size = '32MB'
+            max_wal_size = '64MB'
             ",
             self.port,
             self.folder.display()
@@ -170,6 +189,12 @@ impl Cluster {
         assert!(self.order("start"), "PostgreSQL does not start: {}", self.log());
     }
 
+    /// Starts the server again, whether it has ended by itself or not.
+    pub fn restart(&self) {
+        self.order("immediate");
+        self.start_again();
+    }
+
     fn order(&self, order: &str) -> bool {
         let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
         let orders = watcher.shell.stdin.as_mut().expect("the watcher's input");
@@ -196,11 +221,27 @@ impl Cluster {
 
     /// Makes an empty database.
     pub fn database(&self) -> Database {
-        let number = self.databases.fetch_add(1, Ordering::Relaxed);
-        let database = Database::named(format!("test_{number}"), self);
-        Database::named("postgres".to_owned(), self)
-            .run(&format!("CREATE DATABASE {}", database.name()));
+        let database = self.next_database();
+        self.administration().run(&format!("CREATE DATABASE {}", database.name()));
         database
+    }
+
+    /// Makes an empty database whose tables are on that disk, and nothing else of it.
+    pub fn database_on(&self, disk: &SmallDisk) -> Database {
+        let (database, administration) = (self.next_database(), self.administration());
+        let (name, path) = (database.name(), disk.path().display());
+        administration.run(&format!("CREATE TABLESPACE {name} LOCATION '{path}'"));
+        administration.run(&format!("CREATE DATABASE {name} TABLESPACE {name}"));
+        database
+    }
+
+    fn next_database(&self) -> Database {
+        let number = self.databases.fetch_add(1, Ordering::Relaxed);
+        Database::named(format!("test_{number}"), self)
+    }
+
+    fn administration(&self) -> Database {
+        Database::named("postgres".to_owned(), self)
     }
 
     pub(crate) fn psql(&self) -> PathBuf {

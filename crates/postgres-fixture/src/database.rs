@@ -1,4 +1,5 @@
 use std::{
+    cell::RefCell,
     io::Write,
     path::PathBuf,
     process::{Command, Stdio},
@@ -25,9 +26,12 @@ impl Database {
         }
     }
 
-    /// An empty one in the cluster that all tests of this process share.
+    /// An empty one in the cluster that all tests of this process share. It goes when the thread
+    /// ends that made it, and that is when its test ends: whatever still uses it by then.
     pub fn new() -> Self {
-        Cluster::shared().database()
+        let database = Cluster::shared().database();
+        TEMPORARY.with_borrow_mut(|temporary| temporary.push(Temporary(database.clone())));
+        database
     }
 
     /// Its name.
@@ -52,6 +56,10 @@ impl Database {
 
     /// Runs SQL, and gives its rows with their values joined by `|`.
     pub fn rows(&self, sql: &str) -> Vec<String> {
+        self.try_rows(sql).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn try_rows(&self, sql: &str) -> Result<Vec<String>, String> {
         let mut psql = Command::new(&self.psql)
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres"])
             .arg("-h")
@@ -63,12 +71,33 @@ impl Database {
             .spawn()
             .expect("psql");
         let mut input = psql.stdin.take().expect("the input of psql");
-        input.write_all(sql.as_bytes()).expect("the input of psql");
+        // Where it cannot connect it reads nothing, and says so.
+        let sent = input.write_all(sql.as_bytes());
         drop(input);
         let output = psql.wait_with_output().expect("the output of psql");
-        let problems = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{problems}");
-        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        sent.expect("the input of psql");
+        Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+    }
+}
+
+thread_local! {
+    /// Those that were made by the tests of this thread.
+    static TEMPORARY: RefCell<Vec<Temporary>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A database that goes with this.
+#[derive(Debug)]
+struct Temporary(Database);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let Database { name, .. } = &self.0;
+        let administration = Database { name: "postgres".to_owned(), ..self.0.clone() };
+        // Where the server has ended before, the database went with it.
+        drop(administration.try_rows(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")));
     }
 }
 

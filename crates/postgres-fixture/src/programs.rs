@@ -17,11 +17,20 @@ pub(crate) struct Owner {
 impl Owner {
     /// The system user `postgres`, if this process is root's.
     pub(crate) fn find() -> Option<Self> {
-        if id(&["-u"]) != 0 {
+        if !is_root() {
             return None;
         }
         Some(Self { user: id(&["-u", "postgres"]), group: id(&["-g", "postgres"]) })
     }
+}
+
+pub(crate) fn is_root() -> bool {
+    own_ids().0 == 0
+}
+
+/// The user and group of this process.
+pub(crate) fn own_ids() -> (u32, u32) {
+    (id(&["-u"]), id(&["-g"]))
 }
 
 fn id(arguments: &[&str]) -> u32 {

@@ -33,8 +33,8 @@ impl BulkStore for PostgresStore {
     type Export = PostgresExport;
 
     async fn apps(&self) -> Result<Vec<AppId>, StoreError> {
-        let read = |connection: Arc<_>| async move { bulk::apps(&connection).await };
-        self.shared.read("listing the apps", read).await
+        let read = |connection: Arc<_>, _| async move { bulk::apps(&connection).await };
+        self.shared.read_long("listing the apps", (), read).await
     }
 
     async fn export_sessions(&self) -> Result<PostgresExport, StoreError> {

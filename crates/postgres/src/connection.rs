@@ -39,7 +39,7 @@ struct Prepared {
 /// A connection. All its requests may run at the same time: PostgreSQL does them one after the
 /// other.
 pub(crate) struct Connection {
-    client: Client,
+    client: Arc<Client>,
     names: Arc<Names>,
     runtime: Handle,
     timeout: Duration,
@@ -55,7 +55,7 @@ impl Connection {
         timeout: Duration,
     ) -> Self {
         Self {
-            client,
+            client: Arc::new(client),
             names,
             runtime,
             timeout,
@@ -82,7 +82,7 @@ impl Connection {
     ) -> Result<Vec<Row>, Failure> {
         self.in_time(self.timeout, async {
             let statement = self.statement(template).await?;
-            self.client.query(&statement, parameters).await
+            Ok(self.client.query(&statement, parameters).await?)
         })
         .await
     }
@@ -142,14 +142,14 @@ impl Connection {
     ) -> Result<Vec<Row>, Failure> {
         self.in_time(Duration::MAX, async {
             let statement = self.statement(template).await?;
-            self.client.query(&statement, parameters).await
+            Ok(self.client.query(&statement, parameters).await?)
         })
         .await
     }
 
     /// Runs SQL that is no prepared statement and has no answer.
     pub(crate) async fn execute(&self, sql: &str, timeout: Duration) -> Result<(), Failure> {
-        self.in_time(timeout, self.client.batch_execute(sql)).await
+        self.in_time(timeout, async { Ok(self.client.batch_execute(sql).await?) }).await
     }
 
     /// Does `work` in a transaction, which is rolled back where the work fails; takes the advisory
@@ -181,10 +181,7 @@ impl Connection {
 
     /// The statement, prepared. PostgreSQL plans it once, for tables as large as they are then; so
     /// it is prepared anew whenever it has been used twice as often.
-    async fn statement(
-        &self,
-        template: &'static Template,
-    ) -> Result<Statement, tokio_postgres::Error> {
+    async fn statement(&self, template: &'static Template) -> Result<Statement, Failure> {
         let cell = {
             let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
             let prepared = statements.entry(template.name).or_default();
@@ -194,20 +191,30 @@ impl Connection {
             }
             Arc::clone(&prepared.statement)
         };
-        let statement = cell.get_or_try_init(async || {
-            self.client.prepare(&self.names.fill_in(template.text)).await
-        });
-        statement.await.cloned()
+        if let Some(statement) = cell.get() {
+            return Ok(statement.clone());
+        }
+        let (client, text) = (Arc::clone(&self.client), self.names.fill_in(template.text));
+        // In a task: a caller that is busy with something else must not hold up others who need
+        // the statement.
+        let preparing = async move {
+            let statement = cell.get_or_try_init(async || client.prepare(&text).await);
+            statement.await.cloned()
+        };
+        match self.runtime.spawn(preparing).await {
+            Ok(prepared) => Ok(prepared?),
+            Err(_) => Err(Failure::Interrupted),
+        }
     }
 
     async fn in_time<T>(
         &self,
         timeout: Duration,
-        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        answer: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let failure = match within(&self.runtime, timeout, answer).await {
             Some(Ok(value)) => return Ok(value),
-            Some(Err(error)) => Failure::of_statement(&error),
+            Some(Err(failure)) => failure,
             None => Failure::TimedOut,
         };
         if failure.spoils_connection() {

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use sessile_core::store::{StoreError, StoreErrorKind};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// What a request does, for the report of its failure.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +50,17 @@ pub(crate) enum Failure {
     Value(&'static str),
 }
 
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::of_statement(&error)
+    }
+}
+
 impl Failure {
     /// What went wrong while a connection was in use.
     pub(crate) fn of_statement(error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {
-            Some(error) if !ends_connection(error.code()) => {
+            Some(error) if !ends_connection(error) => {
                 Self::Refused { code: error.code().clone(), message: error.message().to_owned() }
             }
             _ if is_about_a_value(error) => {
@@ -135,9 +141,12 @@ impl Failure {
     }
 }
 
-/// Whether PostgreSQL ends the connection when it reports this.
-fn ends_connection(code: &SqlState) -> bool {
-    *code == SqlState::ADMIN_SHUTDOWN
+/// Whether PostgreSQL ends the connection when it reports this, whatever came of the statement: one
+/// that was to be committed may have been when the disk of the log was found to be full.
+fn ends_connection(error: &DbError) -> bool {
+    let code = error.code();
+    matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+        || *code == SqlState::ADMIN_SHUTDOWN
         || *code == SqlState::CRASH_SHUTDOWN
         || *code == SqlState::CANNOT_CONNECT_NOW
         || code.code() == "57P05"
@@ -180,7 +189,9 @@ fn timed_out(task: Task) -> &'static str {
 
 /// The kind of a failure, and what to do about it.
 fn assess(code: &SqlState) -> (StoreErrorKind, &'static str) {
-    use StoreErrorKind::{AlreadyExists, Incompatible, NotWritable, Other, Unavailable};
+    use StoreErrorKind::{
+        AlreadyExists, Incompatible, NotWritable, Other, Unavailable, UnknownTenant,
+    };
 
     let is = |codes: &[SqlState]| codes.contains(code);
     if is(&[SqlState::READ_ONLY_SQL_TRANSACTION]) {
@@ -191,7 +202,7 @@ fn assess(code: &SqlState) -> (StoreErrorKind, &'static str) {
         (NotWritable, "the user has not the right to do this: grant it the rights on the tables")
     } else if is(&[SqlState::FOREIGN_KEY_VIOLATION]) {
         (
-            Other,
+            UnknownTenant,
             "the app or tenant is not in this database, which is shared with a SuperTokens core: \
              create it first",
         )
@@ -243,7 +254,7 @@ mod tests {
             ("53300", StoreErrorKind::Unavailable),
             ("40P01", StoreErrorKind::Unavailable),
             ("23505", StoreErrorKind::AlreadyExists),
-            ("23503", StoreErrorKind::Other),
+            ("23503", StoreErrorKind::UnknownTenant),
             ("XX000", StoreErrorKind::Other),
         ] {
             let failure =

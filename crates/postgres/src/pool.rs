@@ -14,9 +14,8 @@ use crate::{connection::Connection, connector::Connector, failure::Failure};
 #[derive(Debug)]
 pub(crate) struct Readers {
     connector: Arc<Connector>,
-    slots: Vec<Slot>,
+    slots: Vec<Arc<Slot>>,
     next: AtomicUsize,
-    is_closed: AtomicBool,
 }
 
 /// The place of a connection.
@@ -25,18 +24,37 @@ struct Slot {
     current: ArcSwapOption<Connection>,
     /// Whoever connects holds it.
     connecting: tokio::sync::Mutex<()>,
+    is_closed: AtomicBool,
 }
 
 impl Slot {
     fn usable(&self) -> Option<Arc<Connection>> {
         self.current.load_full().filter(|connection| connection.is_usable())
     }
+
+    /// Connects, unless somebody has done it meanwhile.
+    async fn connect(&self, connector: &Arc<Connector>) -> Result<Arc<Connection>, Failure> {
+        let _connecting = self.connecting.lock().await;
+        if let Some(connection) = self.usable() {
+            return Ok(connection);
+        }
+        connector.suspension().over().await;
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(Failure::Closed);
+        }
+        let connection = connector.connect().await?;
+        self.current.store(Some(Arc::clone(&connection)));
+        if self.is_closed.load(Ordering::Acquire) {
+            self.current.store(None);
+        }
+        Ok(connection)
+    }
 }
 
 impl Readers {
     pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
-        let slots = (0..count.max(1)).map(|_| Slot::default()).collect();
-        Self { connector, slots, next: AtomicUsize::new(0), is_closed: AtomicBool::new(false) }
+        let slots = (0..count.max(1)).map(|_| Arc::default()).collect();
+        Self { connector, slots, next: AtomicUsize::new(0) }
     }
 
     /// One that can be used; connects where the next in turn cannot.
@@ -47,24 +65,16 @@ impl Readers {
             return Ok(connection);
         }
         self.connector.check_away()?;
-        let _connecting = slot.connecting.lock().await;
-        if let Some(connection) = slot.usable() {
-            return Ok(connection);
-        }
-        self.connector.suspension().over().await;
-        if self.is_closed.load(Ordering::Acquire) {
-            return Err(Failure::Closed);
-        }
-        let connection = self.connector.connect().await?;
-        slot.current.store(Some(Arc::clone(&connection)));
-        if self.is_closed.load(Ordering::Acquire) {
-            slot.current.store(None);
-        }
-        Ok(connection)
+        let (slot, connector) = (Arc::clone(slot), Arc::clone(&self.connector));
+        // In a task: a caller that is busy with something else must not hold up others who need
+        // the connection.
+        let connecting = async move { slot.connect(&connector).await };
+        let connected = self.connector.runtime().spawn(connecting).await;
+        connected.unwrap_or(Err(Failure::Interrupted))
     }
 
     pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
+        self.slots.iter().for_each(|slot| slot.is_closed.store(true, Ordering::Release));
         self.forget();
     }
 

@@ -94,6 +94,26 @@ impl Shared {
             .map_err(|failure| failure.report(Task::Read(task)))
     }
 
+    /// The same with arguments, for an answer that may be long, in a task of its own: a connection
+    /// that has more for a caller who is busy with something else would hold up all others.
+    pub(crate) async fn read_long<T, A, Done>(
+        self: &Arc<Self>,
+        task: &'static str,
+        arguments: A,
+        read: impl Fn(Arc<Connection>, Arc<A>) -> Done + Send + Sync + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        A: Send + Sync + 'static,
+        Done: Future<Output = Result<T, Failure>> + Send,
+    {
+        let (shared, arguments) = (Arc::clone(self), Arc::new(arguments));
+        let reading = self.runtime().spawn(async move {
+            shared.read(task, |connection| read(connection, Arc::clone(&arguments))).await
+        });
+        reading.await.unwrap_or_else(|_| Err(Failure::Interrupted.report(Task::Read(task))))
+    }
+
     /// Does `write` with its arguments on a connection of its own, in a task of its own: it goes on
     /// when its caller goes away. It is done again where it met with another one, and, if it is
     /// repeatable, where the connection was lost.

@@ -249,10 +249,17 @@ impl Store for PostgresStore {
         if !can_be_kept(user_id) {
             return Ok(Vec::new());
         }
-        let read = |connection: Arc<_>| async move {
-            reading::of_user(&connection, app, user_id, accounts, tenants, now).await
-        };
-        self.shared.read("listing the sessions of a user", read).await
+        let wanted = (app.clone(), user_id.to_owned(), tenants.clone());
+        self.shared
+            .read_long(
+                "listing the sessions of a user",
+                wanted,
+                move |connection, wanted| async move {
+                    let (app, user_id, tenants) = &*wanted;
+                    reading::of_user(&connection, app, user_id, accounts, tenants, now).await
+                },
+            )
+            .await
     }
 
     async fn signing_keys(&self, app: &AppId) -> Result<Vec<StoredSigningKey>, StoreError> {
@@ -285,8 +292,8 @@ impl Store for PostgresStore {
 
 impl TenantStore for PostgresStore {
     async fn tenants(&self) -> Result<Vec<StoredTenant>, StoreError> {
-        let read = |connection: Arc<_>| async move { tenants::all(&connection).await };
-        self.shared.read("listing the tenants", read).await
+        let read = |connection: Arc<_>, _| async move { tenants::all(&connection).await };
+        self.shared.read_long("listing the tenants", (), read).await
     }
 
     async fn put_tenant(&self, tenant: StoredTenant) -> Result<bool, StoreError> {

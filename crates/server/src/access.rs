@@ -34,7 +34,8 @@ pub(crate) async fn admit<S: TenantStore>(
     location: &Location,
     head: &request::Parts,
 ) -> Result<Admission<S>, Failure> {
-    parts.apps.prepare(&location.name.app).await?;
+    let prepared = parts.apps.prepare(&location.name.app).await;
+    prepared.map_err(|error| Failure::from(error).of_tenant(&location.name))?;
     let app = parts.apps.app(&location.name).ok();
     let base = &parts.config.app;
     let addresses = app.as_ref().map(|app| app.addresses(&location.name.tenant));

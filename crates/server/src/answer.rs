@@ -5,7 +5,10 @@ use std::time::Duration;
 use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
-use sessile_core::{Error, GeneralError};
+use sessile_core::{
+    Error, GeneralError,
+    store::{StoreError, StoreErrorKind},
+};
 
 use crate::{metrics::Refused, path::TenantName};
 
@@ -78,6 +81,9 @@ pub(crate) enum Failure {
          tenantId combination not found: (, {}, {})", .0.app, .0.tenant
     )]
     UnknownTenant(TenantName),
+    /// The store cannot be reached, or takes no writes.
+    #[error("{}; try again later", reason(.0.kind()))]
+    StoreAway(#[source] StoreError),
     /// The engine failed.
     #[error("Internal Error")]
     Internal(#[source] Error),
@@ -89,6 +95,19 @@ impl Failure {
         Self::BadInput(text.into())
     }
 
+    /// The same failure of a request for that app and tenant: where they are not in the store, it
+    /// was their absence.
+    pub(crate) fn of_tenant(self, name: &TenantName) -> Self {
+        match self {
+            Self::Internal(Error::General(GeneralError::Store(error)))
+                if error.kind() == StoreErrorKind::UnknownTenant =>
+            {
+                Self::UnknownTenant(name.clone())
+            }
+            failure => failure,
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::BadInput(_) | Self::BodyBroken | Self::UnknownTenant(_) => {
@@ -98,7 +117,7 @@ impl Failure {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NotServed(_) => StatusCode::NOT_FOUND,
             Self::BodyTimedOut(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::TooMany(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) | Self::StoreAway(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::MethodNotSupported => StatusCode::METHOD_NOT_ALLOWED,
@@ -119,8 +138,26 @@ impl From<Error> for Failure {
                 | GeneralError::Serialise(_)
                 | GeneralError::UserId(_),
             ) => Self::BadInput(error.to_string()),
+            Error::General(GeneralError::Store(error)) if is_away(error.kind()) => {
+                Self::StoreAway(error)
+            }
             _ => Self::Internal(error),
         }
+    }
+}
+
+/// Whether the store may well do later what it cannot do now.
+fn is_away(kind: StoreErrorKind) -> bool {
+    matches!(kind, StoreErrorKind::Unavailable | StoreErrorKind::NotWritable)
+}
+
+/// What a failure of the store is to whoever may ask: where it is and what it said is in the log.
+pub(crate) fn reason(kind: StoreErrorKind) -> &'static str {
+    match kind {
+        StoreErrorKind::Unavailable => "the store cannot be reached, or did not answer in time",
+        StoreErrorKind::Incompatible => "the store is of a version that this server cannot use",
+        StoreErrorKind::NotWritable => "the store cannot be written to",
+        _ => "the store failed; the log says how",
     }
 }
 
@@ -136,10 +173,14 @@ impl From<Result<Answer, Failure>> for Answered {
             Ok(Answer::Forwarded(response)) => response,
             Ok(Answer::Text(text)) => respond(StatusCode::OK, TEXT, text.to_owned(), None),
             Err(failure) => {
-                if let Failure::Internal(error) = &failure {
-                    tracing::error!(%error, "a request failed");
+                match &failure {
+                    Failure::Internal(error) => tracing::error!(%error, "a request failed"),
+                    Failure::StoreAway(error) => {
+                        tracing::warn!(%error, "a request was refused for want of the store");
+                    }
+                    _ => {}
                 }
-                let retry = matches!(failure, Failure::TooMany(_))
+                let retry = (failure.status() == StatusCode::SERVICE_UNAVAILABLE)
                     .then_some((header::RETRY_AFTER, HeaderValue::from_static("1")));
                 respond(failure.status(), TEXT, failure.to_string(), retry)
             }
@@ -164,4 +205,30 @@ pub(crate) fn respond(
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_store_is_answered_by_its_kind_and_says_nothing_of_itself() {
+        let name = TenantName { app: "shop".into(), tenant: "t1".into() };
+        for (kind, status, retry) in [
+            (StoreErrorKind::Unavailable, 503, Some("1")),
+            (StoreErrorKind::NotWritable, 503, Some("1")),
+            (StoreErrorKind::UnknownTenant, 400, None),
+            (StoreErrorKind::Incompatible, 500, None),
+            (StoreErrorKind::AlreadyExists, 500, None),
+            (StoreErrorKind::Other, 500, None),
+        ] {
+            let error = Error::from(StoreError::new(kind, "at secret.example.com"));
+            let failure = Failure::from(error).of_tenant(&name);
+            assert!(!failure.to_string().contains("secret"), "{failure}");
+            let Answered(response) = Err(failure).into();
+            assert_eq!(response.status(), status, "{kind:?}");
+            let header = response.headers().get(header::RETRY_AFTER);
+            assert_eq!(header.map(HeaderValue::as_bytes), retry.map(str::as_bytes), "{kind:?}");
+        }
+    }
 }

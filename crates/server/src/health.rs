@@ -8,10 +8,7 @@ use std::{
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
-use sessile_core::{
-    AppId, SessionHandle,
-    store::{Store, StoreErrorKind},
-};
+use sessile_core::{AppId, SessionHandle, store::Store};
 use tokio::time::timeout;
 
 use crate::answer;
@@ -52,7 +49,7 @@ impl Readiness {
             Ok(Ok(_)) => shown(StatusCode::OK, &json!({ "status": "ready" })),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the server is not ready");
-                not_ready("store", reason(error.kind()))
+                not_ready("store", answer::reason(error.kind()))
             }
             Err(_) => not_ready("store", "the store did not answer in time"),
         }
@@ -62,16 +59,6 @@ impl Readiness {
 /// The answer to [`LIVE`].
 pub(crate) fn live() -> Response {
     shown(StatusCode::OK, &json!({ "status": "live" }))
-}
-
-/// What a failure of the store is to whoever may ask: where it is and what it said is in the log.
-fn reason(kind: StoreErrorKind) -> &'static str {
-    match kind {
-        StoreErrorKind::Unavailable => "the store cannot be reached, or did not answer in time",
-        StoreErrorKind::Incompatible => "the store is of a version that this server cannot use",
-        StoreErrorKind::NotWritable => "the store cannot be written to",
-        _ => "the store failed; the log says how",
-    }
 }
 
 fn not_ready(reason: &str, message: &str) -> Response {

@@ -54,14 +54,17 @@ impl From<GeneralError> for WebError {
 
 impl WebError {
     /// The status of the answer: 403 where another site may have sent the request, the login is too
-    /// old, or the user has too many sessions; 503 where the
-    /// store cannot be reached, 500 for every other fault of the server; for the rest
-    /// `session_expired_status`, 401 unless configured otherwise.
+    /// old, or the user has too many sessions; 503 where the store cannot be reached or takes no
+    /// writes, 500 for every other fault of the server; for the rest `session_expired_status`, 401
+    /// unless configured otherwise.
     pub fn status(&self, config: &WebConfig) -> StatusCode {
         match self {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Session(Error::General(GeneralError::Store(error)))
-                if error.kind() == StoreErrorKind::Unavailable =>
+                if matches!(
+                    error.kind(),
+                    StoreErrorKind::Unavailable | StoreErrorKind::NotWritable
+                ) =>
             {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -95,5 +98,28 @@ impl WebError {
             Self::Session(_) => "internal error",
         };
         json!({ "message": message, "reason": self.reason_code() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sessile_core::store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_failing_store_is_answered_by_its_kind_and_says_nothing_of_itself() {
+        for (kind, status) in [
+            (StoreErrorKind::Unavailable, 503),
+            (StoreErrorKind::NotWritable, 503),
+            (StoreErrorKind::UnknownTenant, 500),
+            (StoreErrorKind::Incompatible, 500),
+            (StoreErrorKind::Other, 500),
+        ] {
+            let error = Error::from(StoreError::new(kind, "at secret.example.com"));
+            let error = WebError::from(error);
+            assert_eq!(error.status(&WebConfig::default()), status, "{kind:?}");
+            assert_eq!(error.body(), json!({ "message": "internal error", "reason": "store" }));
+        }
     }
 }

@@ -51,7 +51,7 @@ fn a_store_that_was_moved_can_be_reinstated() {
     let server = Server::start(folder, "first.db");
     let token = refresh_token(&server.log_in("alice"));
     assert!(migrate(folder, &["--from", "first.db", "--to", "second.db"], &[]).done);
-    assert_eq!(Server::refresh(&server.address, &token).0, "500");
+    assert_eq!(Server::refresh(&server.address, &token).0, "503");
     assert!(migrate(folder, &["--reinstate", "first.db"], &[]).done);
     assert_eq!(Server::refresh(&server.address, &token).1["status"], "OK");
 }

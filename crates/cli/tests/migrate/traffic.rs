@@ -38,7 +38,7 @@ impl Client {
                 self.answer = answer;
                 refreshed.fetch_add(1, Ordering::Relaxed);
             } else {
-                assert_eq!(status, "500", "{answer}");
+                assert_eq!(status, "503", "{answer}");
             }
         }
     }
@@ -91,7 +91,7 @@ fn sessions_that_are_refreshed_meanwhile_are_moved_there_and_back() {
         assert!(run.told.contains("5 sessions"), "{}", run.told);
         // Who still asks the old server is told that it failed, and loses nothing.
         let (status, _) = Server::refresh(&servers[0].address, &refresh_token(&idle.answer));
-        assert_eq!(status, "500", "nobody writes to {from} any more");
+        assert_eq!(status, "503", "nobody writes to {from} any more");
         for (store, is_ready) in [(from, false), (to, true)] {
             let report = sessile(folder).args(["doctor", "--store", store]).output().unwrap();
             let told = String::from_utf8_lossy(&report.stdout);

@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what must not fail may panic")]
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    sync::atomic::{AtomicU32, Ordering},
+    task::{Context, Poll, Waker},
+};
 
 use sessile_core::{
     AppId, SessionHandle,
@@ -23,6 +28,7 @@ mod linked;
 mod log;
 mod outage;
 mod ownership;
+mod parked;
 mod proxy;
 mod retirement;
 mod runtime;
@@ -62,6 +68,15 @@ fn app() -> AppId {
 
 fn kind<T>(answer: Result<T, StoreError>) -> Option<StoreErrorKind> {
     answer.err().map(|error| error.kind())
+}
+
+/// Polls the request once: it is sent now, not when it is awaited.
+fn send<'a, T: 'a>(request: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
+    let mut request = Box::pin(request);
+    match request.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Box::pin(ready(answer)),
+        Poll::Pending => request,
+    }
 }
 
 /// A number that nothing else in the process has.

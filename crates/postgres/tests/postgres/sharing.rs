@@ -1,11 +1,5 @@
 //! Requests that share statements, and stores that share a database.
 
-use std::{
-    future::{Future, ready},
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
-
 use sessile_core::{
     SessionHandle, TenantScope,
     clock::Timestamp,
@@ -18,7 +12,7 @@ use sessile_postgres_fixture::{Cluster, Database};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
-use crate::{NOW, SUPERTOKENS_TABLES, app, kind, open, options, rotation_of, session};
+use crate::{NOW, SUPERTOKENS_TABLES, app, kind, open, options, rotation_of, send, session};
 
 /// The statements that PostgreSQL has run in a database.
 pub(crate) struct Counter<'a>(&'a Database);
@@ -53,17 +47,6 @@ impl<'a> Counter<'a> {
         self.reset();
         answer.await;
         self.calls()
-    }
-}
-
-/// Polls the request once: it is sent now, not when it is awaited.
-pub(crate) fn send<'a, T: 'a>(
-    request: impl Future<Output = T> + 'a,
-) -> Pin<Box<dyn Future<Output = T> + 'a>> {
-    let mut request = Box::pin(request);
-    match request.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => Box::pin(ready(answer)),
-        Poll::Pending => request,
     }
 }
 
@@ -221,7 +204,7 @@ async fn a_request_that_cannot_be_done_fails_alone() {
     for answer in sent {
         answer.await.unwrap();
     }
-    assert_eq!(kind(homeless.await), Some(StoreErrorKind::Other));
+    assert_eq!(kind(homeless.await), Some(StoreErrorKind::UnknownTenant));
     assert_eq!(kind(second.await), Some(StoreErrorKind::AlreadyExists));
     assert_eq!(database.rows("SELECT count(*) FROM session_info"), ["8"]);
 }

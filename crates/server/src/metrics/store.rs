@@ -51,6 +51,7 @@ fn code(kind: StoreErrorKind) -> &'static str {
         StoreErrorKind::Incompatible => "incompatible",
         StoreErrorKind::NotWritable => "not_writable",
         StoreErrorKind::Unavailable => "unavailable",
+        StoreErrorKind::UnknownTenant => "unknown_tenant",
         _ => "other",
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn call<S: TenantStore>(
     call: &Call<S>,
 ) -> Result<Answer, Failure> {
     let legacy = call.dialect.surface == Surface::Legacy;
-    match (route, method.as_str()) {
+    let answer = match (route, method.as_str()) {
         (Route::Root | Route::Hello, "GET" | "POST" | "PUT" | "DELETE") => {
             information::hello(route, call)
         }
@@ -65,5 +65,6 @@ pub(crate) async fn call<S: TenantStore>(
         (Route::SigningKeys, "GET") => keys::list(call).await,
         (Route::SigningKeysRotate, "POST") => keys::rotate(call).await,
         _ => Err(Failure::MethodNotSupported),
-    }
+    };
+    answer.map_err(|failure| failure.of_tenant(&call.name))
 }

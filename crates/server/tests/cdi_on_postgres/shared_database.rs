@@ -110,3 +110,40 @@ async fn two_servers_agree_on_a_database_that_is_said_to_be_shared() {
     check_keys(&database, "public");
     check_keys(&database, "a");
 }
+
+/// A SuperTokens core removes them, while this server still knows them.
+#[tokio::test]
+async fn a_tenant_or_app_that_a_core_has_removed_is_unknown() {
+    let (core, _, database) = shared().await;
+    core.put("/recipe/multitenancy/app/v2", "", json!({ "appId": "a" })).await.ok();
+    let tenant = json!({ "tenantId": "t1" });
+    core.put("/appid-a/recipe/multitenancy/tenant/v2", "", tenant).await.ok();
+    let log_in = async |at: &str| {
+        let body = json!({
+            "userId": "alice", "userDataInJWT": {}, "userDataInDatabase": {},
+            "enableAntiCsrf": false,
+        });
+        core.post(&format!("{at}/recipe/session"), "5.4", body).await
+    };
+    let unknown = |tenant: &str| {
+        format!(
+            "AppId or tenantId not found => Tenant with the following connectionURIDomain, appId \
+             and tenantId combination not found: (, a, {tenant})"
+        )
+    };
+    log_in("/appid-a/t1").await.ok();
+    database.run("DELETE FROM tenants WHERE app_id = 'a' AND tenant_id = 't1'");
+    log_in("/appid-a/t1").await.refused(400, &unknown("t1"));
+    // Its app goes on, and so does another tenant.
+    log_in("/appid-a").await.ok();
+    // Once the server has looked again.
+    core.clock.advance(Duration::from_secs(1));
+    log_in("/appid-a/t1").await.refused(400, &unknown("t1"));
+
+    database.run("DELETE FROM apps WHERE app_id = 'a'");
+    for _ in 0..2 {
+        log_in("/appid-a").await.refused(400, &unknown("public"));
+        core.clock.advance(Duration::from_secs(1));
+    }
+    log_in("").await.ok();
+}

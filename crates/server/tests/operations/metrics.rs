@@ -39,7 +39,7 @@ async fn what_happens_is_counted() {
     server.call("POST", "/recipe/session/remove", "{\"userId\":\"alice\"}").await;
     server.call("POST", "/recipe/session/remove", "nonsense").await;
     store.get_into(Trouble::Failing(StoreErrorKind::Unavailable));
-    assert_eq!(server.get("/recipe/session/user?userId=alice").await.status, 500);
+    assert_eq!(server.get("/recipe/session/user?userId=alice").await.status, 503);
     let answer = server.get("/metrics").await;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(answer.headers["content-type"], content_type);
