@@ -115,7 +115,7 @@ def test_a_database_that_takes_no_writes_is_read_and_its_error_says_what_to_do(
     database: Database,
 ) -> None:
     sessions = Sessions(database.url)
-    handle = sessions.request("POST", {}).sync_create_new_session("alice").handle
+    handle = sessions.request("POST", {}).sync_create_new_session("alice").get_handle()
     sessions.close()
     [name] = database.rows("SELECT current_database()")
     database.rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -123,7 +123,8 @@ def test_a_database_that_takes_no_writes_is_read_and_its_error_says_what_to_do(
     with pytest.raises(GeneralError, match="connect to the primary server") as error:
         sessions.request("POST", {}).sync_create_new_session("alice")
     assert error.value.status == 503
-    assert sessions.sync_get_sessions_for_user("alice") == [handle]
+    [listed] = sessions.sync_get_sessions_for_user("alice")
+    assert listed.session_handle == handle
     sessions.close()
 
 

@@ -64,7 +64,7 @@ async fn what_happens_is_counted() {
         ("route=\"session\",method=\"POST\",cdi=\"5.6\",status=\"200\"", 2.0),
         ("route=\"session_refresh\",method=\"POST\",cdi=\"5.6\",status=\"200\"", 3.0),
         ("route=\"session_remove\",method=\"POST\",cdi=\"5.6\",status=\"400\"", 1.0),
-        ("route=\"session_user\",method=\"GET\",cdi=\"5.6\",status=\"500\"", 1.0),
+        ("route=\"session_user\",method=\"GET\",cdi=\"5.6\",status=\"503\"", 1.0),
     ] {
         assert_eq!(value(&text, &format!("sessile_requests_total{{{labels}}}")), expected);
     }
