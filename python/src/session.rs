@@ -58,6 +58,12 @@ impl Session {
         lock(&self.session).get_user_id().to_owned()
     }
 
+    /// The account that logged in.
+    #[getter]
+    fn recipe_user_id(&self) -> String {
+        lock(&self.session).get_recipe_user_id().to_owned()
+    }
+
     /// The session's name.
     #[getter]
     fn handle(&self) -> String {

@@ -18,9 +18,9 @@ from supertokens_fastapi.exceptions import SuperTokensGeneralError
 Seed = Callable[..., SeedApplication]
 
 # As SuperTokens' core makes them.
-SUPERTOKENS_TABLES = (
-    Path(__file__).parents[2] / "crates/postgres/tests/postgres/supertokens.sql"
-).read_text()
+FIXTURE = Path(__file__).parents[2] / "crates/postgres-fixture/src"
+SUPERTOKENS_TABLES = (FIXTURE / "supertokens.sql").read_text()
+SUPERTOKENS_TABLES_OF_USERS = (FIXTURE / "supertokens_users.sql").read_text()
 
 
 @pytest.fixture
@@ -162,4 +162,22 @@ class TestBesideACore:
         sessions = Sessions(shared.url, algorithm="RS256", app_id="a")
         with pytest.raises(GeneralError, match="app or tenant is not in this database"):
             sessions.sync_open()
+        sessions.close()
+
+    def test_linked_accounts_are_one_user(self, shared: Database) -> None:
+        shared.rows(SUPERTOKENS_TABLES_OF_USERS)
+        shared.rows(
+            "INSERT INTO app_id_to_user_id VALUES"
+            " ('public', 'alice', 'emailpassword', 'alice', true),"
+            " ('public', 'google', 'thirdparty', 'alice', true)"
+        )
+        sessions = Sessions(shared.url, algorithm="RS256")
+        handles = set()
+        for account in ("alice", "google"):
+            session = sessions.request("POST", {}).sync_create_new_session(account)
+            assert (session.get_user_id(), session.get_recipe_user_id()) == ("alice", account)
+            handles.add(session.get_handle())
+        for account in ("alice", "google"):
+            assert set(sessions.sync_get_all_session_handles_for_user(account)) == handles
+        assert set(sessions.sync_revoke_all_sessions_for_user("google")) == handles
         sessions.close()

@@ -42,6 +42,12 @@ impl Session {
         self.verified.user_id()
     }
 
+    /// The account that logged in, where a SuperTokens core has linked several to the user; else
+    /// the same as [`get_user_id`](Self::get_user_id). No database call.
+    pub fn get_recipe_user_id(&self) -> &str {
+        self.verified.recipe_user_id()
+    }
+
     /// The payload of the access token; after [`update_jwt_payload`](Self::update_jwt_payload),
     /// the new one. No database call.
     pub fn get_jwt_payload(&self) -> &JsonObject {

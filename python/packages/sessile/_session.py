@@ -52,6 +52,11 @@ class Session:
         """The user's id. No call of the store."""
         return self._native.user_id
 
+    def get_recipe_user_id(self) -> str:
+        """The account that logged in, where a SuperTokens core has linked several to the user; else
+        the same as get_user_id. No call of the store."""
+        return self._native.recipe_user_id
+
     def get_handle(self) -> str:
         """The session's name. No call of the store."""
         return self._native.handle
