@@ -19,7 +19,7 @@ Seed = Callable[..., SeedApplication]
 
 # As SuperTokens' core makes them.
 SUPERTOKENS_TABLES = (
-    Path(__file__).parents[2] / "crates/postgres/tests/postgres/supertokens.sql"
+    Path(__file__).parents[2] / "crates/postgres-fixture/src/supertokens.sql"
 ).read_text()
 
 
