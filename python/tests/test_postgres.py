@@ -167,6 +167,8 @@ class TestBesideACore:
     def test_linked_accounts_are_one_user(self, shared: Database) -> None:
         shared.rows(SUPERTOKENS_TABLES_OF_USERS)
         shared.rows(
+            "INSERT INTO apps VALUES ('public', 0);"
+            "INSERT INTO tenants VALUES ('public', 'public', 0);"
             "INSERT INTO app_id_to_user_id VALUES"
             " ('public', 'alice', 'emailpassword', 'alice', true),"
             " ('public', 'google', 'thirdparty', 'alice', true)"
