@@ -9,6 +9,7 @@ use sessile::Sessions;
 use sessile_bench::race::Effort;
 use sessile_postgres::{PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::Cluster;
+use tokio::runtime::Handle;
 use tokio_postgres::{Client, NoTls};
 
 /// Where to measure, and how much.
@@ -27,6 +28,17 @@ pub(crate) struct Arguments {
     /// The connections that write, of the store and of the pool that is measured beside it
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     writers: usize,
+    /// Let a thread of the store's own serve the connections, and not the clients' runtime
+    #[arg(long)]
+    own_thread: bool,
+}
+
+impl Arguments {
+    /// What is asked of a store that is opened within the runtime that will use it.
+    fn options(&self, url: &str) -> anyhow::Result<PostgresOptions> {
+        let options = PostgresOptions::from_url(url)?.writers(self.writers);
+        Ok(if self.own_thread { options } else { options.runtime(Handle::current()) })
+    }
 }
 
 pub(crate) fn measure(effort: Effort, arguments: &Arguments) -> anyhow::Result<()> {
@@ -45,7 +57,7 @@ pub(crate) fn measure(effort: Effort, arguments: &Arguments) -> anyhow::Result<(
         }
     };
     refreshing::measure(effort, &url, arguments)?;
-    size::measure(effort, &url, arguments.million)
+    size::measure(effort, &url, arguments)
 }
 
 /// A schema of its own for each thing that is measured, empty at first.
@@ -66,13 +78,9 @@ impl<'a> Schema<'a> {
         Ok(connect(self.url).await?.batch_execute(&drop).await?)
     }
 
-    async fn open(&self, writers: usize) -> anyhow::Result<PostgresStore> {
-        let options = PostgresOptions::from_url(self.url)?.schema(&self.name)?;
-        Ok(options.writers(writers).open().await?)
-    }
-
-    async fn sessions(&self, writers: usize) -> anyhow::Result<Sessions<PostgresStore>> {
-        Ok(Sessions::builder(self.open(writers).await?).build().await?)
+    async fn sessions(&self, arguments: &Arguments) -> anyhow::Result<Sessions<PostgresStore>> {
+        let options = arguments.options(self.url)?.schema(&self.name)?;
+        Ok(Sessions::builder(options.open().await?).build().await?)
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn measure(effort: Effort, url: &str, arguments: &Arguments) -> anyho
         ["clients", "half take less than", "99 % less than", "row alone: half", "99 %"],
     );
     for &clients in &arguments.clients {
-        let measured = measure_clients(effort, url, clients, arguments.writers)?;
+        let measured = measure_clients(effort, url, clients, arguments)?;
         let [refreshing, own, pooled, transactions] = &measured.figures;
         let ratio = |other| {
             table::ratio_with_range(
@@ -87,13 +87,13 @@ fn measure_clients(
     effort: Effort,
     url: &str,
     clients: usize,
-    writers: usize,
+    arguments: &Arguments,
 ) -> anyhow::Result<Measurement> {
     let runtime = runtime()?;
     let schema = runtime.block_on(Schema::make(url, &format!("refreshing_{clients}")))?;
     let raw_schema = runtime.block_on(Schema::make(url, &format!("rows_{clients}")))?;
     let mut refreshing = Clients::make(async {
-        let sessions = schema.sessions(writers).await?;
+        let sessions = schema.sessions(arguments).await?;
         let mut issued = Vec::new();
         for created in log_in(&sessions, CLIENTS).await? {
             // So that the rows have all that they have after a refresh.
@@ -104,7 +104,7 @@ fn measure_clients(
         Ok(shares(issued, clients).into_iter().map(state).map(Timed::new).collect())
     })?;
     let handles: Vec<String> = runtime.block_on(async {
-        let issued = log_in(&raw_schema.sessions(writers).await?, CLIENTS).await?;
+        let issued = log_in(&raw_schema.sessions(arguments).await?, CLIENTS).await?;
         anyhow::Ok(issued.iter().map(|one| one.session.handle().to_string()).collect())
     })?;
     let rotating = |manner, connections| {
@@ -115,7 +115,7 @@ fn measure_clients(
         })
     };
     let mut own = rotating(Manner::Statement, clients)?;
-    let mut pooled = rotating(Manner::Statement, writers)?;
+    let mut pooled = rotating(Manner::Statement, arguments.writers)?;
     let mut transactions = rotating(Manner::Transaction, clients)?;
 
     let before = runtime.block_on(statements(&schema));

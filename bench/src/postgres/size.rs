@@ -12,9 +12,9 @@ use sessile_bench::{
     race::{Effort, Figure, Measured, Round, rounds},
     table::{self, Table},
 };
-use sessile_postgres::{PostgresOptions, PostgresStore};
+use sessile_postgres::PostgresStore;
 
-use super::{Schema, connect};
+use super::{Arguments, Schema, connect};
 use crate::size::{AGE, LARGE, NOW, REFRESHED, SMALL, creation};
 
 /// The calls, in the order in which a client makes them again and again.
@@ -31,13 +31,13 @@ const CALLS: [&str; 7] = [
 /// What a call waits for.
 const MANNERS: [(&str, &str); 2] = [("the disk", "on"), ("nothing", "off")];
 
-pub(crate) fn measure(effort: Effort, url: &str, million: bool) -> anyhow::Result<()> {
+pub(crate) fn measure(effort: Effort, url: &str, arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let sizes: &[usize] = if million { &[SMALL, LARGE] } else { &[SMALL] };
+        let sizes: &[usize] = if arguments.million { &[SMALL, LARGE] } else { &[SMALL] };
         let mut databases = Vec::new();
         for size in sizes {
-            databases.push(Database::make(url, *size).await?);
+            databases.push(Database::make(url, arguments, *size).await?);
         }
         let mut table = Table::new(
             "Sessions stored in PostgreSQL: the time that passes in one client's call",
@@ -107,13 +107,14 @@ struct Database<'a> {
 }
 
 impl<'a> Database<'a> {
-    async fn make(url: &'a str, count: usize) -> anyhow::Result<Self> {
+    async fn make(url: &'a str, arguments: &Arguments, count: usize) -> anyhow::Result<Self> {
         let began = clock::wall();
         let schema = Schema::make(url, &format!("size_{count}")).await?;
         let clock = Arc::new(ManualClock::at(creation(0, count)));
         let mut sessions = Vec::new();
         for (_, waits) in MANNERS {
-            let options = PostgresOptions::from_url(url)?
+            let options = arguments
+                .options(url)?
                 .setting("options", &format!("-c synchronous_commit={waits}"))?
                 .schema(&schema.name)?;
             let builder = Sessions::builder(options.open().await?).clock(Arc::clone(&clock));

@@ -1,10 +1,11 @@
-//! Gathering: requests of one kind that come while all connections are busy share a statement.
+//! Gathering: requests of one kind that come while a statement is under way share the next one.
 
 use std::{
     collections::{HashSet, VecDeque},
     fmt,
     future::Future,
     mem,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,9 +17,21 @@ use tokio_postgres::Row;
 use crate::{
     connection::{Connection, within},
     failure::{Failure, Task},
+    pool::Turn,
     record::column_of,
     shared::Shared,
 };
+
+/// As many waiting requests are worth a statement of their own beside the one that is under way:
+/// each costs the server, and the wire, about as much as several rows.
+const ENOUGH: usize = 4;
+
+/// After this a statement has been under way for so long that no request waits for its end.
+const LONG: Duration = Duration::from_millis(2);
+
+/// How often others may go on before a statement is made up: whoever was answered by the last one
+/// may want to be in the next.
+const TURNS_OF_OTHERS: usize = 2;
 
 /// The most requests in one statement.
 const LARGEST_BATCH: usize = 128;
@@ -104,6 +117,19 @@ struct State<W: Gathered> {
     busy: HashSet<Key>,
     /// The number of tasks that take from the queue.
     servers: usize,
+    /// Those of them that will take again before long.
+    prompt_servers: usize,
+}
+
+impl<W: Gathered> State<W> {
+    /// Whether what waits is worth one server more, which is counted then.
+    fn hire(&mut self, most_servers: usize) -> bool {
+        let is_worth_it = self.prompt_servers == 0 || self.queue.len() >= ENOUGH;
+        let hires = !self.queue.is_empty() && is_worth_it && self.servers < most_servers;
+        self.servers += usize::from(hires);
+        self.prompt_servers += usize::from(hires);
+        hires
+    }
 }
 
 /// The requests of one kind.
@@ -114,7 +140,8 @@ pub(crate) struct Lane<W: Gathered> {
 
 impl<W: Gathered> Lane<W> {
     pub(crate) fn new(most_servers: usize) -> Self {
-        let state = State { queue: VecDeque::new(), busy: HashSet::new(), servers: 0 };
+        let state =
+            State { queue: VecDeque::new(), busy: HashSet::new(), servers: 0, prompt_servers: 0 };
         Self { state: Mutex::new(state), most_servers }
     }
 
@@ -138,7 +165,7 @@ impl<W: Gathered> fmt::Debug for Lane<W> {
     }
 }
 
-/// Has `work` done, at once where a connection is free, and waits for its answer.
+/// Has `work` done, at once where nothing else is, and waits for its answer.
 pub(crate) async fn submit<W: Gathered>(
     shared: &Arc<Shared>,
     work: W,
@@ -147,12 +174,10 @@ pub(crate) async fn submit<W: Gathered>(
     let lane = W::lane(shared);
     let needs_server = lane.with(|state| {
         state.queue.push_back(Waiting { sent_at: Instant::now(), work, caller });
-        let needs_server = state.servers < lane.most_servers;
-        state.servers += usize::from(needs_server);
-        needs_server
+        state.hire(lane.most_servers)
     });
     if needs_server {
-        shared.runtime().spawn(serve::<W>(Arc::clone(shared)));
+        start_serving::<W>(shared);
     }
     match within(shared.runtime(), shared.request_timeout(), answer).await {
         Some(Ok(answer)) => answer,
@@ -161,27 +186,23 @@ pub(crate) async fn submit<W: Gathered>(
     }
 }
 
+fn start_serving<W: Gathered>(shared: &Arc<Shared>) {
+    shared.runtime().spawn(serve::<W>(Arc::clone(shared)));
+}
+
 /// Takes from the queue until there is nothing that can be taken.
 async fn serve<W: Gathered>(shared: Arc<Shared>) {
-    let mut server = Server { lane: W::lane(&shared), is_counted: true };
+    let mut server = Server { lane: W::lane(&shared), is_counted: true, is_prompt: true };
     loop {
         let mut turn = match shared.writers.turn().await {
             Ok(turn) => turn,
             Err(failure) => return server.refuse_all(&failure),
         };
-        let Some(batch) = server.take(shared.request_timeout()) else { return };
-        let mut answers = match turn.connection().await {
-            Ok(connection) => run(&batch.works(), connection, &shared).await,
-            Err(failure) => batch.waiting.iter().map(|_| Err(failure.clone())).collect(),
-        };
-        for (waiting, answer) in batch.waiting.iter().zip(&mut answers) {
-            if let Err(Failure::Lost(_)) = answer
-                && let Ok(connection) = turn.connection().await
-                && let Some(repeated) = waiting.work.repeat(connection, &shared).await
-            {
-                *answer = repeated;
-            }
+        for _ in 0..TURNS_OF_OTHERS {
+            tokio::task::yield_now().await;
         }
+        let Some(batch) = server.take(shared.request_timeout()) else { return };
+        let answers = server.watch(&shared, batch.run(&mut turn, &shared)).await;
         drop(turn);
         batch.answer(answers);
     }
@@ -230,6 +251,7 @@ async fn persist<W: Gathered>(
 struct Server<'a, W: Gathered> {
     lane: &'a Lane<W>,
     is_counted: bool,
+    is_prompt: bool,
 }
 
 impl<'a, W: Gathered> Server<'a, W> {
@@ -261,12 +283,37 @@ impl<'a, W: Gathered> Server<'a, W> {
             taken.sort_by(|one, other| one.work.keys().cmp(other.work.keys()));
             if taken.is_empty() {
                 // Under the same lock: what comes next must see that it needs another server.
-                state.servers -= 1;
-                self.is_counted = false;
+                self.leave(state);
             }
             taken
         });
         (!waiting.is_empty()).then_some(Batch { lane: self.lane, waiting })
+    }
+
+    /// Waits for the end of what it does. When that takes long, another server is hired for what
+    /// waits then, or comes later.
+    async fn watch<T>(&mut self, shared: &Arc<Shared>, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        if let Ok(done) = tokio::time::timeout(LONG, &mut work).await {
+            return done;
+        }
+        self.is_prompt = false;
+        let hires = self.lane.with(|state| {
+            state.prompt_servers -= 1;
+            state.hire(self.lane.most_servers)
+        });
+        if hires {
+            start_serving::<W>(shared);
+        }
+        let done = work.await;
+        self.is_prompt = true;
+        self.lane.with(|state| state.prompt_servers += 1);
+        done
+    }
+
+    fn leave(&mut self, state: &mut State<W>) {
+        state.servers -= usize::from(mem::take(&mut self.is_counted));
+        state.prompt_servers -= usize::from(mem::take(&mut self.is_prompt));
     }
 
     fn refuse_all(&self, failure: &Failure) {
@@ -279,7 +326,7 @@ impl<'a, W: Gathered> Server<'a, W> {
 impl<W: Gathered> Drop for Server<'_, W> {
     fn drop(&mut self) {
         if self.is_counted {
-            self.lane.with(|state| state.servers -= 1);
+            self.lane.with(|state| self.leave(state));
         }
     }
 }
@@ -291,8 +338,21 @@ struct Batch<'a, W: Gathered> {
 }
 
 impl<W: Gathered> Batch<'_, W> {
-    fn works(&self) -> Vec<&W> {
-        self.waiting.iter().map(|waiting| &waiting.work).collect()
+    async fn run(&self, turn: &mut Turn<'_>, shared: &Shared) -> Vec<Result<W::Answer, Failure>> {
+        let works: Vec<_> = self.waiting.iter().map(|waiting| &waiting.work).collect();
+        let mut answers = match turn.connection().await {
+            Ok(connection) => run(&works, connection, shared).await,
+            Err(failure) => works.iter().map(|_| Err(failure.clone())).collect(),
+        };
+        for (work, answer) in works.iter().zip(&mut answers) {
+            if let Err(Failure::Lost(_)) = answer
+                && let Ok(connection) = turn.connection().await
+                && let Some(repeated) = work.repeat(connection, shared).await
+            {
+                *answer = repeated;
+            }
+        }
+        answers
     }
 
     fn answer(mut self, answers: Vec<Result<W::Answer, Failure>>) {

@@ -142,7 +142,7 @@ impl PostgresOptions {
     }
 
     /// The number of connections that write, each one statement at a time; at least one. The
-    /// default is 4. What comes while all are busy is gathered into their next statements.
+    /// default is 4. What comes while they are busy is gathered into their next statements.
     #[must_use]
     pub fn writers(mut self, writers: usize) -> Self {
         self.writers = writers.max(1);
