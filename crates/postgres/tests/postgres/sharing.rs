@@ -223,20 +223,22 @@ async fn a_locked_session_does_not_hold_up_the_others() {
         "BEGIN; SELECT * FROM session_info WHERE session_handle = '{}' FOR UPDATE",
         locked.handle
     );
-    holder.batch_execute(&lock).await.unwrap();
     let app = &app();
     let write = |row: &SessionRecord| {
         let handle = row.handle.clone();
         let store = store.clone();
         async move { store.replace_session_data(app, &handle, "{}".into(), None, NOW).await }
     };
-    // Many more than there are connections.
-    let waiting: Vec<_> = (0..20).map(|_| send(write(&locked))).collect();
-    wait_for_waiting(&database, 1);
-    assert_eq!(write(&free).await.unwrap(), DataReplacement::Replaced);
-    holder.batch_execute("COMMIT").await.unwrap();
-    for answer in waiting {
-        assert_eq!(answer.await.unwrap(), DataReplacement::Replaced);
+    // One alone, and many more than there are connections.
+    for count in [1, 20] {
+        holder.batch_execute(&lock).await.unwrap();
+        let waiting: Vec<_> = (0..count).map(|_| send(write(&locked))).collect();
+        wait_for_waiting(&database, 1);
+        assert_eq!(write(&free).await.unwrap(), DataReplacement::Replaced);
+        holder.batch_execute("COMMIT").await.unwrap();
+        for answer in waiting {
+            assert_eq!(answer.await.unwrap(), DataReplacement::Replaced);
+        }
     }
 }
 
