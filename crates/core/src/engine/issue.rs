@@ -26,7 +26,8 @@ pub(super) struct UnsignedPair {
 }
 
 impl<S: Store> Engine<S> {
-    /// Gives a session its access token beside the refresh token that it has now.
+    /// Gives a session its access token beside the refresh token that it has now, as
+    /// [`prepare`](Self::prepare) and [`complete`](Self::complete) do.
     #[expect(clippy::too_many_arguments, reason = "each is something else about one new pair")]
     pub(super) async fn issue(
         &self,
