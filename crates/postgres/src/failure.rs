@@ -92,6 +92,18 @@ impl Failure {
         matches!(self, Self::Refused { code, .. } if *code == SqlState::LOCK_NOT_AVAILABLE)
     }
 
+    /// Whether one request of several may be what it is about: then the others may be done without
+    /// it.
+    pub(crate) fn may_be_for_one(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => {
+                *code != SqlState::LOCK_NOT_AVAILABLE && *code != SqlState::QUERY_CANCELED
+            }
+            Self::Value(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether another program made the same table or row at the same time.
     pub(crate) fn is_already_there(&self) -> bool {
         matches!(self, Self::Refused { code, .. }

@@ -1,12 +1,12 @@
 //! The connections of a store: a few that all reads share, and a few that write.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{connection::Connection, connector::Connector, failure::Failure};
 
@@ -84,12 +84,14 @@ impl Readers {
     }
 }
 
-/// Connections that each do one thing at a time. Whoever waits is served in turn.
+/// Connections of which each serves one turn at a time. Whoever waits is served in order.
 #[derive(Debug)]
 pub(crate) struct Writers {
     connector: Arc<Connector>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     count: u32,
+    /// How many wait for a turn.
+    waiting: AtomicUsize,
     /// The one that was used last is used next, so that in quiet times few are.
     idle: Mutex<Vec<Arc<Connection>>>,
 }
@@ -97,13 +99,26 @@ pub(crate) struct Writers {
 impl Writers {
     pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
         let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
-        Self { connector, turns: Semaphore::new(count as usize), count, idle: Mutex::default() }
+        let turns = Arc::new(Semaphore::new(count as usize));
+        Self { connector, turns, count, waiting: AtomicUsize::new(0), idle: Mutex::default() }
     }
 
     /// Waits until a connection is free.
-    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Failure> {
-        let permit = self.turns.acquire().await.map_err(|_| Failure::Closed)?;
-        Ok(Turn { writers: self, connection: None, _permit: permit })
+    pub(crate) async fn turn(self: &Arc<Self>) -> Result<Turn, Failure> {
+        let permit = match Arc::clone(&self.turns).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _waiting = Waiting::new(&self.waiting);
+                let permit = Arc::clone(&self.turns).acquire_owned().await;
+                permit.map_err(|_| Failure::Closed)?
+            }
+        };
+        Ok(Turn { writers: Arc::clone(self), connection: Mutex::default(), _permit: permit })
+    }
+
+    /// Whether somebody waits for a turn: whoever has one should not make it longer.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Puts a connection among those that are free.
@@ -125,6 +140,7 @@ impl Writers {
     /// Waits until nothing is being written, and lets nobody begin. Gives the number of turns that
     /// it took: none where they are closed.
     pub(crate) async fn stop(&self) -> u32 {
+        let _waiting = Waiting::new(&self.waiting);
         match self.turns.acquire_many(self.count).await {
             Ok(turns) => {
                 turns.forget();
@@ -145,30 +161,59 @@ impl Writers {
     }
 }
 
-/// The right to use a connection that writes.
-pub(crate) struct Turn<'a> {
-    writers: &'a Writers,
-    connection: Option<Arc<Connection>>,
-    _permit: SemaphorePermit<'a>,
-}
+/// One who waits, counted for as long as this lives.
+struct Waiting<'a>(&'a AtomicUsize);
 
-impl Turn<'_> {
-    /// A connection that can be used; connects where there is none.
-    pub(crate) async fn connection(&mut self) -> Result<&Arc<Connection>, Failure> {
-        if !self.connection.as_ref().is_some_and(|connection| connection.is_usable()) {
-            let mut idle = std::iter::from_fn(|| self.writers.take());
-            self.connection = match idle.find(|connection| connection.is_usable()) {
-                Some(connection) => Some(connection),
-                None => Some(self.writers.connector.connect().await?),
-            };
-        }
-        self.connection.as_ref().ok_or(Failure::Closed)
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The right to use a connection that writes.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    writers: Arc<Writers>,
+    connection: Mutex<Option<Arc<Connection>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// A connection that can be used; connects where there is none.
+    pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
+        if let Some(connection) = self.usable() {
+            return Ok(connection);
+        }
+        let connection = self.writers.connector.connect().await?;
+        *self.current() = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    /// The turn's connection, or one that is free.
+    fn usable(&self) -> Option<Arc<Connection>> {
+        let mut current = self.current();
+        if !current.as_ref().is_some_and(|connection| connection.is_usable()) {
+            let mut idle = std::iter::from_fn(|| self.writers.take());
+            *current = idle.find(|connection| connection.is_usable());
+        }
+        current.clone()
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(connection) = self.current().take() {
             self.writers.put(connection);
         }
     }

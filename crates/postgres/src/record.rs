@@ -32,6 +32,15 @@ macro_rules! kept_columns {
     };
 }
 
+/// Names for the [`columns`] in another statement that they are read from.
+macro_rules! column_names {
+    () => {
+        "session_handle, user_id, refresh_token_hash, previous_refresh_token_hash, rotated_at, \
+         sealed_child, jwt_payload, session_data, created_at, expires_at, ends_at, client_label, \
+         use_static_key, primary_user_id"
+    };
+}
+
 /// That the session `$s` is the one that `$other`, or three expressions, name.
 macro_rules! same_session {
     ($s:literal, $app:literal, $tenant:literal, $handle:literal) => {
@@ -74,7 +83,7 @@ macro_rules! beside_session {
     };
 }
 
-pub(crate) use {beside_session, columns, kept_columns, same_session};
+pub(crate) use {beside_session, column_names, columns, kept_columns, same_session};
 
 /// Reads the [`columns`], which begin at column `first`.
 pub(crate) fn session(row: &Row, first: usize) -> Result<SessionRecord, Failure> {
@@ -119,22 +128,27 @@ pub(crate) fn column_of<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Resu
 /// The hash in lower-case hexadecimal digits, as SuperTokens' core keeps it.
 pub(crate) fn hash_to_text(hash: &TokenHash) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = hash.as_bytes().iter().flat_map(|byte| {
-        [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]].map(char::from)
-    });
-    digits.collect()
+    let mut text = String::with_capacity(64);
+    for byte in hash.as_bytes() {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 fn hash_from_text(text: &str) -> Result<TokenHash, Failure> {
     const UNREADABLE: Failure =
         Failure::Value("the hash of a refresh token in the database is not 64 hexadecimal digits");
+    let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| UNREADABLE)?;
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        _ => Err(UNREADABLE),
+    };
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(UNREADABLE);
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).map_err(|_| UNREADABLE)?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| UNREADABLE)?;
+    for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
+        *byte = value(*high)? << 4 | value(*low)?;
     }
     Ok(TokenHash::from_bytes(bytes))
 }
@@ -154,7 +168,16 @@ mod tests {
         let text = hash_to_text(&hash);
         assert!(text.starts_with("0008101820") && text.len() == 64, "{text}");
         assert!(hash_from_text(&text).is_ok_and(|read| read == hash));
-        for bad in ["", "00", &"g".repeat(64), &"0".repeat(63), &"ä".repeat(32)] {
+        assert!(hash_from_text(&text.to_uppercase()).is_ok_and(|read| read == hash));
+        for bad in [
+            "",
+            "00",
+            &"g".repeat(64),
+            &"/".repeat(64),
+            &"@".repeat(64),
+            &"0".repeat(63),
+            &"ä".repeat(32),
+        ] {
             assert!(hash_from_text(bad).is_err(), "{bad}");
         }
     }

@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) connector: Arc<Connector>,
     pub(crate) readers: Readers,
-    pub(crate) writers: Writers,
+    pub(crate) writers: Arc<Writers>,
     pub(crate) ownership: Ownership,
     pub(crate) lanes: Lanes,
     /// Serves the store for as long as that lives.
@@ -133,7 +133,7 @@ impl Shared {
         let arguments = Arc::new(arguments);
         let sent_at = Instant::now();
         let done = self.runtime().spawn(async move {
-            let mut turn = shared.writers.turn().await?;
+            let turn = shared.writers.turn().await?;
             // What has waited for longer than its caller is not done any more.
             if !manner.is_endless && sent_at.elapsed() >= shared.request_timeout() {
                 return Err(Failure::TimedOut);
@@ -141,7 +141,7 @@ impl Shared {
             let mut attempts = 1..ATTEMPTS;
             let mut repeats = 0..usize::from(manner.is_repeatable);
             loop {
-                let connection = Arc::clone(turn.connection().await?);
+                let connection = turn.connection().await?;
                 match write(connection, Arc::clone(&arguments)).await {
                     Err(failure) if failure.is_conflict() && attempts.next().is_some() => {}
                     Err(Failure::Lost(_)) if repeats.next().is_some() => {}

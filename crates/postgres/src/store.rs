@@ -12,9 +12,10 @@ use sessile_core::{
 };
 
 use crate::{
+    batch::Gathered,
     connector::Connector,
     failure::{Failure, Task},
-    lane::{Gathered, submit},
+    lane::submit,
     options::PostgresOptions,
     ownership::Ownership,
     pool::{Readers, Writers},
@@ -79,7 +80,7 @@ impl PostgresStore {
             .map_err(|failure| failure.report(Task::Write("opening the database")))?;
         let shared = Shared {
             readers: Readers::new(Arc::clone(&connector), options.readers),
-            writers: Writers::new(Arc::clone(&connector), options.writers),
+            writers: Arc::new(Writers::new(Arc::clone(&connector), options.writers)),
             connector,
             ownership,
             lanes: Lanes::new(options.writers),

@@ -7,9 +7,10 @@ use sessile_core::{
 };
 
 use crate::{
+    batch::{Gathered, Key, Patience, each, place_of, waiting_no_longer_than},
     connection::{Connection, Template},
     failure::{Failure, Task},
-    lane::{Gathered, Key, Lane, each, place_of},
+    lane::Lane,
     record::{column_of, same_session},
     shared::Shared,
 };
@@ -52,7 +53,9 @@ pub(crate) static REPLACE: Template = Template {
         "       AND s.expires_at > i.now
                 FOR NO KEY UPDATE
             ) locked
-        ), replaced AS (
+            WHERE ",
+        waiting_no_longer_than!("$7"),
+        "), replaced AS (
             UPDATE {session_info} s SET session_data = f.data FROM found f
             WHERE f.is_expected AND ",
         same_session!("s", "f"),
@@ -65,6 +68,7 @@ impl Gathered for ReplaceData {
     type Answer = DataReplacement;
 
     const TASK: Task = Task::Write("replacing session data");
+    const IS_FOLLOWED: bool = true;
 
     fn lane(shared: &Shared) -> &Lane<Self> {
         &shared.lanes.data
@@ -82,6 +86,7 @@ impl Gathered for ReplaceData {
         batch: &[&Self],
         connection: &Connection,
         _: &Shared,
+        patience: Patience,
     ) -> Result<Vec<Self::Answer>, Failure> {
         let expected = |work: &'_ Self| work.expected.map(|version| version.as_bytes().to_vec());
         let rows = connection
@@ -94,6 +99,7 @@ impl Gathered for ReplaceData {
                     &each(batch, |work| work.now.as_millis()),
                     &each(batch, |work| work.session_data.as_str()),
                     &each(batch, expected),
+                    &patience.lock_timeout(),
                 ],
             )
             .await?;

@@ -9,9 +9,10 @@ use tokio_postgres::types::ToSql;
 
 use super::{reading, tenants};
 use crate::{
+    batch::{Gathered, Key, Patience, each, place_of},
     connection::{Connection, LockClass, Template},
     failure::{Failure, Task},
-    lane::{Gathered, Key, Lane, each, place_of},
+    lane::Lane,
     ownership::Ownership,
     record::{can_be_kept, hash_to_text, owner},
     shared::Shared,
@@ -209,6 +210,7 @@ impl Gathered for Insert {
     type Answer = Option<Owner>;
 
     const TASK: Task = Task::Write("inserting a session");
+    const IS_FOLLOWED: bool = false;
 
     fn lane(shared: &Shared) -> &Lane<Self> {
         &shared.lanes.insert
@@ -226,6 +228,7 @@ impl Gathered for Insert {
         batch: &[&Self],
         connection: &Connection,
         shared: &Shared,
+        _: Patience,
     ) -> Result<Vec<Self::Answer>, Failure> {
         let parameters = parameters(batch);
         let mut parameters = borrowed(&parameters);
@@ -255,7 +258,9 @@ impl Gathered for Insert {
         shared: &Shared,
     ) -> Option<Result<Self::Answer, Failure>> {
         let repeated = async {
-            if let Some(Some(owner)) = Self::run(&[self], connection, shared).await?.pop() {
+            if let Some(Some(owner)) =
+                Self::run(&[self], connection, shared, Patience::LONG).await?.pop()
+            {
                 return Ok(Some(owner));
             }
             let found = reading::get(connection, &self.key.app, &self.key.handle).await?;

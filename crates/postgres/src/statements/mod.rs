@@ -29,9 +29,9 @@ mod tests {
     /// The statement, its number of parameters, and all indexes that it may use.
     const PLANS: &[(&Template, usize, &[&str])] = &[
         (&reading::GET, 3, &["session_info_pkey", "sessile_session_pkey"]),
-        (&rotation::ROTATE, 13, &["session_info_pkey", "sessile_session_pkey"]),
-        (&data::REPLACE, 6, &["session_info_pkey"]),
-        (&payload::REPLACE, 5, &["session_info_pkey", "sessile_session_pkey"]),
+        (&rotation::ROTATE, 14, &["session_info_pkey", "sessile_session_pkey"]),
+        (&data::REPLACE, 7, &["session_info_pkey"]),
+        (&payload::REPLACE, 6, &["session_info_pkey", "sessile_session_pkey"]),
         (&removal::REMOVE, 3, &["session_info_pkey"]),
         (&insertion::INSERT, 17, &[]),
         (&insertion::INSERT_AS_IS, 17, &[]),

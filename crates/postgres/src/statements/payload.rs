@@ -3,9 +3,10 @@ use std::slice;
 use sessile_core::{AppId, SessionHandle, clock::Timestamp, store::SessionRecord};
 
 use crate::{
+    batch::{Gathered, Key, Patience, each, place_of, waiting_no_longer_than},
     connection::{Connection, Template},
     failure::{Failure, Task},
-    lane::{Gathered, Key, Lane, each, place_of},
+    lane::Lane,
     record::{columns, same_session, session},
     shared::Shared,
 };
@@ -31,23 +32,16 @@ impl ReplacePayload {
 pub(crate) static REPLACE: Template = Template {
     name: "replace_payload",
     text: concat!(
-        "WITH found AS (
-            SELECT i.* FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[])
-                WITH ORDINALITY AS i (app_id, tenant_id, session_handle, now, payload, place)
-            CROSS JOIN LATERAL (
-                SELECT FROM {session_info} s
-                WHERE ",
-        same_session!("s", "i"),
-        "       AND s.expires_at > i.now
-                FOR NO KEY UPDATE
-            ) locked
-        )
-        UPDATE {session_info} s SET jwt_user_payload = f.payload
-        FROM found f LEFT JOIN {sessile_session} e ON ",
-        same_session!("e", "f"),
+        "UPDATE {session_info} s SET jwt_user_payload = i.payload
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) WITH ORDINALITY
+            AS i (app_id, tenant_id, session_handle, now, payload, place)
+        LEFT JOIN {sessile_session} e ON ",
+        same_session!("e", "i"),
         " WHERE ",
-        same_session!("s", "f"),
-        " RETURNING f.place, ",
+        same_session!("s", "i"),
+        " AND s.expires_at > i.now AND ",
+        waiting_no_longer_than!("$6"),
+        " RETURNING i.place, ",
         columns!()
     ),
 };
@@ -56,6 +50,7 @@ impl Gathered for ReplacePayload {
     type Answer = Option<SessionRecord>;
 
     const TASK: Task = Task::Write("replacing a payload");
+    const IS_FOLLOWED: bool = true;
 
     fn lane(shared: &Shared) -> &Lane<Self> {
         &shared.lanes.payload
@@ -73,6 +68,7 @@ impl Gathered for ReplacePayload {
         batch: &[&Self],
         connection: &Connection,
         _: &Shared,
+        patience: Patience,
     ) -> Result<Vec<Self::Answer>, Failure> {
         let rows = connection
             .query(
@@ -83,6 +79,7 @@ impl Gathered for ReplacePayload {
                     &each(batch, |work| work.key.handle.as_str()),
                     &each(batch, |work| work.now.as_millis()),
                     &each(batch, |work| work.jwt_payload.as_str()),
+                    &patience.lock_timeout(),
                 ],
             )
             .await?;

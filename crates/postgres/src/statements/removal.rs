@@ -1,9 +1,10 @@
 use sessile_core::{AppId, SessionHandle, store::RemovedSession};
 
 use crate::{
+    batch::{Gathered, Key, Patience, each, place_of},
     connection::{Connection, Template},
     failure::{Failure, Task},
-    lane::{Gathered, Key, Lane, each, place_of},
+    lane::Lane,
     record::{can_be_kept, column_of, same_session},
     shared::Shared,
 };
@@ -47,6 +48,7 @@ impl Gathered for Remove {
     type Answer = Vec<RemovedSession>;
 
     const TASK: Task = Task::Write("removing sessions");
+    const IS_FOLLOWED: bool = false;
 
     fn lane(shared: &Shared) -> &Lane<Self> {
         &shared.lanes.remove
@@ -65,6 +67,7 @@ impl Gathered for Remove {
         batch: &[&Self],
         connection: &Connection,
         _: &Shared,
+        _: Patience,
     ) -> Result<Vec<Self::Answer>, Failure> {
         let keys = batch.iter().enumerate();
         let keys = keys.flat_map(|(request, work)| work.keys.iter().map(move |key| (key, request)));

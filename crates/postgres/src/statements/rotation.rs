@@ -8,10 +8,11 @@ use sessile_core::{
 
 use super::reading;
 use crate::{
+    batch::{Gathered, Key, Patience, each, place_of, waiting_no_longer_than},
     connection::{Connection, Template},
     failure::{Failure, Task},
-    lane::{Gathered, Key, Lane, each, place_of},
-    record::{columns, hash_to_text, same_session, session},
+    lane::Lane,
+    record::{column_names, columns, hash_to_text, same_session, session},
     shared::Shared,
 };
 
@@ -33,59 +34,59 @@ impl Rotate {
 
 /// `RotationGuard::holds` and `RotationChange::apply` in SQL.
 ///
-/// First the rows are locked, in the order in which the requests are given, and the guards are
-/// looked at in what is there then. `ends_at` and `client_label` never change, so it does not
-/// matter that they are read as they were when the statement began. A child is written with the
-/// hash of its token, so where none is written an older one need only be cleared if it has the
-/// same.
+/// Rows are found, and thereby locked, in the order in which the requests are given. Where another
+/// transaction has just changed one, the guard is looked at in what is there then. `ends_at` and
+/// `client_label` never change, so it does not matter that they are read as they were when the
+/// statement began. A child is written with the hash of its token, so where none is written an
+/// older one need only be cleared if it has the same.
 pub(crate) static ROTATE: Template = Template {
     name: "rotate",
     text: concat!(
-        "WITH found AS (
-            SELECT i.* FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
-                $6::text[], $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::bigint[],
-                $12::boolean[], $13::bytea[]) WITH ORDINALITY AS i (app_id, tenant_id,
-                session_handle, current, or_current, previous, alive_at, new_current,
-                new_previous, new_rotated_at, new_expires_at, new_use_static_key, new_child, place)
-            CROSS JOIN LATERAL (
-                SELECT FROM {session_info} s
-                WHERE ",
+        "WITH rotated (place, ",
+        column_names!(),
+        ", app_id, tenant_id, new_child) AS (
+            UPDATE {session_info} s SET
+                refresh_token_hash_2 = i.new_current,
+                prev_refresh_token_hash_2 = coalesce(i.new_previous, s.prev_refresh_token_hash_2),
+                refresh_token_rotated_at = coalesce(i.new_rotated_at, s.refresh_token_rotated_at),
+                expires_at = CASE WHEN i.new_expires_at IS NULL THEN s.expires_at
+                    ELSE least(i.new_expires_at, e.ends_at) END,
+                use_static_key = coalesce(i.new_use_static_key, s.use_static_key)
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::boolean[],
+                $13::bytea[]) WITH ORDINALITY AS i (app_id, tenant_id, session_handle, current,
+                or_current, previous, alive_at, new_current, new_previous, new_rotated_at,
+                new_expires_at, new_use_static_key, new_child, place)
+            LEFT JOIN {sessile_session} e ON ",
+        same_session!("e", "i"),
+        "   WHERE ",
         same_session!("s", "i"),
         "       AND (s.refresh_token_hash_2 = i.current OR s.refresh_token_hash_2 = i.or_current)
                 AND (i.previous IS NULL OR s.prev_refresh_token_hash_2 = i.previous)
                 AND s.expires_at >= i.alive_at
-                FOR NO KEY UPDATE
-            ) locked
-        ), rotated AS (
-            UPDATE {session_info} s SET
-                refresh_token_hash_2 = f.new_current,
-                prev_refresh_token_hash_2 = coalesce(f.new_previous, s.prev_refresh_token_hash_2),
-                refresh_token_rotated_at = coalesce(f.new_rotated_at, s.refresh_token_rotated_at),
-                expires_at = CASE WHEN f.new_expires_at IS NULL THEN s.expires_at
-                    ELSE least(f.new_expires_at, e.ends_at) END,
-                use_static_key = coalesce(f.new_use_static_key, s.use_static_key)
-            FROM found f LEFT JOIN {sessile_session} e ON ",
-        same_session!("e", "f"),
-        "   WHERE ",
-        same_session!("s", "f"),
-        "   RETURNING f.place, ",
+                AND ",
+        waiting_no_longer_than!("$14"),
+        "   RETURNING i.place, ",
         columns!(),
-        "), sealed AS (
+        ", i.app_id, i.tenant_id, i.new_child
+        ), sealed AS (
             INSERT INTO {sessile_session}
                 (app_id, tenant_id, session_handle, sealed_child, sealed_child_hash)
-            SELECT app_id, tenant_id, session_handle, new_child, new_current FROM found
+            SELECT app_id, tenant_id, session_handle, new_child, refresh_token_hash FROM rotated
             WHERE new_child IS NOT NULL
             ON CONFLICT (app_id, tenant_id, session_handle) DO UPDATE SET
                 sealed_child = excluded.sealed_child,
                 sealed_child_hash = excluded.sealed_child_hash
         ), unsealed AS (
             UPDATE {sessile_session} e SET sealed_child = NULL, sealed_child_hash = NULL
-            FROM found f
+            FROM rotated r
             WHERE ",
-        same_session!("e", "f"),
-        "   AND f.new_child IS NULL AND e.sealed_child_hash = f.new_current
+        same_session!("e", "r"),
+        "   AND r.new_child IS NULL AND e.sealed_child_hash = r.refresh_token_hash
         )
-        SELECT * FROM rotated"
+        SELECT place, ",
+        column_names!(),
+        " FROM rotated"
     ),
 };
 
@@ -93,6 +94,7 @@ impl Gathered for Rotate {
     type Answer = Option<SessionRecord>;
 
     const TASK: Task = Task::Write("rotating a session");
+    const IS_FOLLOWED: bool = true;
 
     fn lane(shared: &Shared) -> &Lane<Self> {
         &shared.lanes.rotate
@@ -110,6 +112,7 @@ impl Gathered for Rotate {
         batch: &[&Self],
         connection: &Connection,
         _: &Shared,
+        patience: Patience,
     ) -> Result<Vec<Self::Answer>, Failure> {
         let rows = connection
             .query(
@@ -128,6 +131,7 @@ impl Gathered for Rotate {
                     &each(batch, |work| work.advance().map(|to| to.expires_at.as_millis())),
                     &each(batch, |work| work.rotation.change.use_static_key),
                     &each(batch, |work| work.rotation.change.sealed_child.as_deref()),
+                    &patience.lock_timeout(),
                 ],
             )
             .await?;
@@ -149,7 +153,9 @@ impl Gathered for Rotate {
     ) -> Option<Result<Self::Answer, Failure>> {
         let Rotation { guard, change } = &self.rotation;
         let repeated = async {
-            if let Some(Some(row)) = Self::run(&[self], connection, shared).await?.pop() {
+            if let Some(Some(row)) =
+                Self::run(&[self], connection, shared, Patience::LONG).await?.pop()
+            {
                 return Ok(Some(row));
             }
             let found = reading::get(connection, &self.key.app, &self.key.handle).await?;

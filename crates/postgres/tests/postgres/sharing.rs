@@ -57,11 +57,15 @@ pub(crate) async fn connect(database: &Database) -> Client {
     client
 }
 
-/// Waits until that many statements in the database wait for a lock.
+/// Waits until that many statements in the database, or more, wait for a lock, and not only to see
+/// whether it is soon free.
 pub(crate) fn wait_for_waiting(database: &Database, number: u32) {
-    let waiting = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while database.rows(waiting) != [number.to_string()] {}
+    let waiting = format!(
+        "SELECT count(*) >= {number} FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+            AND clock_timestamp() - query_start > interval '50 ms'"
+    );
+    while database.rows(&waiting) != ["t"] {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,11 +140,11 @@ async fn requests_that_come_together_share_statements() {
     let holder = connect(&database).await;
     macro_rules! at_once {
         ($row:ident => $request:expr, $answer:ident => $check:expr) => {
-            // The first statements wait, and everything else for them.
+            // The first statements wait, or their preparation, and everything else for them.
             holder.batch_execute("BEGIN; LOCK TABLE session_info IN SHARE MODE").await.unwrap();
             let calls = counter.calls_of(async {
                 let sent: Vec<_> = rows.iter().map(|$row| send($request)).collect();
-                wait_for_waiting(&database, 4);
+                wait_for_waiting(&database, 1);
                 holder.batch_execute("COMMIT").await.unwrap();
                 for (answer, $row) in sent.into_iter().zip(&rows) {
                     let $answer = answer.await.unwrap();
@@ -240,6 +244,67 @@ async fn a_locked_session_does_not_hold_up_the_others() {
             assert_eq!(answer.await.unwrap(), DataReplacement::Replaced);
         }
     }
+}
+
+/// Neither those that share its statement, nor those whose statement was sent behind that.
+#[tokio::test(flavor = "multi_thread")]
+async fn locked_sessions_do_not_hold_up_what_came_with_them() {
+    const LOCKED: [usize; 2] = [7, 90];
+    let database = Database::new();
+    // One for each that is locked, and one for the others.
+    let store = options(&database).writers(3).open().await.unwrap();
+    let app = &app();
+    let rows: Vec<SessionRecord> = (0..100).map(|_| session()).collect();
+    for row in &rows {
+        store.insert_session(app, row.clone()).await.unwrap();
+    }
+    let holder = connect(&database).await;
+    let lock = format!(
+        "BEGIN; SELECT * FROM session_info WHERE session_handle IN ('{}', '{}') FOR UPDATE",
+        rows[LOCKED[0]].handle, rows[LOCKED[1]].handle
+    );
+    macro_rules! at_once {
+        ($row:ident => $request:expr, $answer:ident => $check:expr) => {
+            for locked in [&LOCKED[..1], &LOCKED] {
+                holder.batch_execute(&lock).await.unwrap();
+                let mut sent = Vec::new();
+                let mut waiting = Vec::new();
+                for (number, $row) in rows.iter().enumerate() {
+                    match LOCKED.iter().position(|locked| *locked == number) {
+                        Some(place) if place < locked.len() => waiting.push(send($request)),
+                        Some(_) => {}
+                        None => sent.push(send($request)),
+                    }
+                }
+                for answer in sent {
+                    let $answer = answer.await.unwrap();
+                    assert!($check);
+                }
+                wait_for_waiting(&database, 1);
+                holder.batch_execute("COMMIT").await.unwrap();
+                for answer in waiting {
+                    let $answer = answer.await.unwrap();
+                    assert!($check);
+                }
+            }
+        };
+    }
+    let unmoved = |row: &SessionRecord| {
+        let mut rotation = rotation_of(row);
+        rotation.change.current = row.refresh_token_hash;
+        rotation
+    };
+    at_once!(
+        row => store.rotate_session(app, &row.handle, unmoved(row)), answer => answer.is_some()
+    );
+    at_once!(
+        row => store.replace_session_data(app, &row.handle, "{}".into(), None, NOW),
+        answer => answer == DataReplacement::Replaced
+    );
+    at_once!(
+        row => store.replace_jwt_payload(app, &row.handle, "{}".into(), NOW),
+        answer => answer.is_some()
+    );
 }
 
 /// All sessions of a user end at one moment: what is added while they are about to is there after.
