@@ -65,9 +65,14 @@ impl<W: Gathered> State<W> {
         hires
     }
 
-    /// A turn that has room for one statement more.
-    fn turn_with_room(&mut self) -> Option<Arc<Turn>> {
+    /// Lets other servers share a turn.
+    fn share(&mut self, turn: &Arc<Turn>) {
         self.turns.retain(|turn| turn.strong_count() > 0);
+        self.turns.push(Arc::downgrade(turn));
+    }
+
+    /// A turn that has room for one statement more.
+    fn turn_with_room(&self) -> Option<Arc<Turn>> {
         let has_room = |turn: &Arc<Turn>| Arc::strong_count(turn) <= STATEMENTS_AT_ONCE;
         self.turns.iter().filter_map(Weak::upgrade).find(has_room)
     }
@@ -161,13 +166,13 @@ impl<'a, W: Gathered> Server<'a, W> {
     /// A turn, shared with another server where that may be and nobody else waits for one.
     async fn turn(&self, shared: &Shared) -> Result<Arc<Turn>, Failure> {
         if !shared.writers.are_wanted()
-            && let Some(turn) = self.lane.with(State::turn_with_room)
+            && let Some(turn) = self.lane.with(|state| state.turn_with_room())
         {
             return Ok(turn);
         }
         let turn = Arc::new(shared.writers.turn().await?);
         if W::IS_FOLLOWED {
-            self.lane.with(|state| state.turns.push(Arc::downgrade(&turn)));
+            self.lane.with(|state| state.share(&turn));
         }
         Ok(turn)
     }

@@ -14,7 +14,7 @@
 //! is in tables of its own, whose names begin with `sessile_`.
 //!
 //! Every intent is one statement, or a few that are sent at once. Those of one kind that come while
-//! all connections are busy are gathered into one, so many concurrent writes share one wait for the
+//! one is under way are gathered into the next, so many concurrent writes share one wait for the
 //! disk; one that comes alone goes out at once. Reads share a few connections, on which each is sent
 //! while the answers to others are awaited.
 //!

@@ -141,8 +141,9 @@ impl PostgresOptions {
         self
     }
 
-    /// The number of connections that write, each one statement at a time; at least one. The
-    /// default is 4. What comes while they are busy is gathered into their next statements.
+    /// The number of connections that write; at least one. The default is 4. What comes while they
+    /// are busy is gathered into their next statements. A request that waits for another program's
+    /// lock has one to itself meanwhile.
     #[must_use]
     pub fn writers(mut self, writers: usize) -> Self {
         self.writers = writers.max(1);
