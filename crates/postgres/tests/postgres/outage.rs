@@ -8,7 +8,7 @@ use sessile_postgres::{PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::{Cluster, Database, Shutdown};
 use tokio_postgres::NoTls;
 
-use crate::{NOW, app, kind, open, options, proxy::Proxy, rotation_of, session};
+use crate::{NOW, app, kind, open, options, proxy::Proxy, rotation_of, send, session};
 
 /// Asks until it is answered, which says that the store has recovered.
 async fn until_answered<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
@@ -256,6 +256,47 @@ async fn a_statement_that_waits_too_long_is_given_up() {
     let rotated =
         until_answered(async || store.rotate_session(&app(), &row.handle, rotation.clone()).await);
     assert!(rotated.await.is_some());
+}
+
+/// Those that shared a statement are not tried one by one when their callers have gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_that_wait_too_long_are_given_up_together() {
+    let database = Database::new();
+    let store = options(&database).request_timeout(Duration::from_secs(1));
+    let store = store.open().await.unwrap();
+    let rows: Vec<SessionRecord> = (0..20).map(|_| session()).collect();
+    for row in &rows {
+        until_answered(async || store.insert_session(&app(), row.clone()).await).await;
+    }
+    let (holder, driver) = tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
+    tokio::spawn(driver);
+    holder.batch_execute("BEGIN; SELECT * FROM session_info FOR UPDATE").await.unwrap();
+    let app = &app();
+    let sent: Vec<_> = rows
+        .iter()
+        .map(|row| send(store.rotate_session(app, &row.handle, rotation_of(row))))
+        .collect();
+    for answer in sent {
+        assert_eq!(kind(answer.await), Some(StoreErrorKind::Unavailable));
+    }
+    let now = database.rows("SELECT clock_timestamp()").remove(0);
+    let waiting = format!(
+        "SELECT query_start > '{now}' FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    );
+    loop {
+        let waiting = database.rows(&waiting);
+        assert!(!waiting.contains(&"t".to_owned()), "a statement that nobody waits for");
+        if waiting.is_empty() {
+            break;
+        }
+    }
+    holder.batch_execute("COMMIT").await.unwrap();
+    for row in &rows {
+        let rotation = rotation_of(row);
+        let rotate = async || store.rotate_session(app, &row.handle, rotation.clone()).await;
+        assert!(until_answered(rotate).await.is_some());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
