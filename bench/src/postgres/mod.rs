@@ -8,7 +8,7 @@ use clap::Args;
 use sessile::Sessions;
 use sessile_bench::race::Effort;
 use sessile_postgres::{PostgresOptions, PostgresStore};
-use sessile_postgres_fixture::Cluster;
+use sessile_postgres_fixture::{Cluster, supertokens::TABLES_OF_USERS};
 use tokio::runtime::Handle;
 use tokio_postgres::{Client, NoTls};
 
@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// Let a thread of the store's own serve the connections, and not the clients' runtime
     #[arg(long)]
     own_thread: bool,
+    /// Beside a hundred thousand users of a SuperTokens core, of whom some are linked and some mapped
+    #[arg(long)]
+    users: bool,
 }
 
 impl Arguments {
@@ -80,9 +83,32 @@ impl<'a> Schema<'a> {
 
     async fn sessions(&self, arguments: &Arguments) -> anyhow::Result<Sessions<PostgresStore>> {
         let options = arguments.options(self.url)?.schema(&self.name)?;
-        Ok(Sessions::builder(options.open().await?).build().await?)
+        let mut store = options.clone().open().await?;
+        if arguments.users {
+            let client = connect(self.url).await?;
+            client.batch_execute(&format!("SET search_path TO {}", self.name)).await?;
+            client.batch_execute(TABLES_OF_USERS).await?;
+            client.batch_execute(USERS).await?;
+            // Whether there are users is looked for when a store is opened.
+            store = options.open().await?;
+        }
+        Ok(Sessions::builder(store).build().await?)
     }
 }
+
+/// Each third is the primary user of the two that follow, and each second has another id outside.
+const USERS: &str = "
+    INSERT INTO app_id_to_user_id
+    SELECT 'public', id, 'emailpassword', id, true
+    FROM (SELECT 'user-' || lpad(n::text, 5, '0') AS id FROM generate_series(0, 99999) n) users;
+    UPDATE app_id_to_user_id
+    SET primary_or_recipe_user_id = 'user-' || lpad((n - n % 3)::text, 5, '0')
+    FROM generate_series(0, 99999) n WHERE user_id = 'user-' || lpad(n::text, 5, '0');
+    INSERT INTO userid_mapping (app_id, supertokens_user_id, external_user_id)
+    SELECT 'public', 'user-' || lpad(n::text, 5, '0'), 'external-' || n
+    FROM generate_series(0, 99999, 2) n;
+    ANALYZE app_id_to_user_id;
+    ANALYZE userid_mapping;";
 
 /// A connection without the store, served by the runtime in which this is called.
 pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
