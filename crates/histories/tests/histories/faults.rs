@@ -99,7 +99,9 @@ impl<S: Store> FaultyStore<S> {
         if self.store.rotate_session(app, handle, first).await?.is_none() {
             return Ok(None);
         }
-        self.halt_at(number).await;
+        if change.advance.is_some() {
+            self.halt_at(number).await;
+        }
         let guard =
             RotationGuard { current: change.current, or_current: None, previous: None, ..guard };
         self.store.rotate_session(app, handle, Rotation { guard, change }).await

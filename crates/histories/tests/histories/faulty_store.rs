@@ -92,9 +92,9 @@ impl<S: Store> FaultyStore<S> {
         answer
     }
 
-    /// Comes to a halt, if that is what it shall do in this rotation.
+    /// Comes to a halt, if that is what it shall do in this rotation or did in an earlier one.
     pub(crate) async fn halt_at(&self, rotation: u32) {
-        if self.halts_at == Some(rotation) {
+        if self.halts_at.is_some_and(|first| first <= rotation) {
             println!("{HALTED}");
             pending::<()>().await;
         }
@@ -145,7 +145,8 @@ impl<S: Store> Store for FaultyStore<S> {
         let number = self.rotations.fetch_add(1, Ordering::Relaxed);
         let rotated = match self.fault {
             Fault::RotatedInTwoSteps => {
-                self.between(self.rotate_by_halves(app, handle, rotation, number)).await
+                // It halts between the halves, if there are two.
+                return self.between(self.rotate_by_halves(app, handle, rotation, number)).await;
             }
             Fault::GuardCheckedBeforeTheWrite => {
                 self.between(self.rotate_in_two_steps(app, handle, rotation)).await

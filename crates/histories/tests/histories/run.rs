@@ -68,7 +68,8 @@ enum Database {
 enum Behaviour {
     /// When all clients have done their steps.
     WhenDone,
-    /// In the midst of the rotation of that number, where it halts until it is killed.
+    /// In the midst of the rotation of that number, or of a later one, where it halts until it is
+    /// killed.
     HaltingAt(u32),
     /// When its input ends. Until then it says on its output how it gets on.
     WhenTold,
@@ -235,7 +236,11 @@ impl Part {
 
     async fn act<S: Store>(&self, sessions: &Sessions<S>, recorder: &Arc<Recorder>) {
         let wallet = Arc::new(Wallet::open(&self.folder.join("wallet")).unwrap());
-        let workload = self.settings.workload(self.process);
+        let mut workload = self.settings.workload(self.process);
+        if let Behaviour::HaltingAt(_) = self.behaviour {
+            // However many of its steps are rotations.
+            workload.steps = u32::MAX;
+        }
         let stopped = Arc::new(AtomicBool::new(false));
         if self.behaviour == Behaviour::WhenTold {
             let stopped = Arc::clone(&stopped);
