@@ -12,11 +12,11 @@ use crate::{Folder, session};
 async fn nobody_writes_to_a_store_that_is_held_or_retired() {
     let (folder, app) = (Folder::new(), AppId::default());
     let first = session();
-    folder.open().insert_session(&app, first.clone()).await.unwrap();
-    // Waiting is another's test.
+    let mover = folder.open();
+    mover.insert_session(&app, first.clone()).await.unwrap();
+    // Waiting is another's test; nobody else may be about to end, or have the file locked.
     let options = SqliteStore::options().busy_timeout(Duration::ZERO);
     let server = options.open(folder.file("")).unwrap();
-    let mover = folder.open();
     let insert = async || {
         let inserted = server.insert_session(&app, session()).await;
         inserted.map(drop).map_err(|error| error.kind())
