@@ -5,6 +5,7 @@
 use std::{
     ffi::{CStr, c_char, c_int, c_void},
     path::Path,
+    time::Duration,
 };
 
 use rusqlite::{
@@ -33,6 +34,8 @@ unsafe extern "C" fn turn_off(
     let turn_off = |connection: Connection| {
         let disk = connection.path().and_then(|path| Disk::of(Path::new(path)));
         if disk.is_some_and(|(disk, _)| matches!(disk.syncs, Syncs::Off)) {
+            // The store that had the file before may be closing it.
+            connection.busy_timeout(Duration::from_secs(5))?;
             connection.pragma_update(None, "synchronous", OFF)?;
         }
         Ok(())
