@@ -20,7 +20,7 @@ use sessile_core::{
     },
 };
 use sessile_histories::Recorder;
-use tokio::task::yield_now;
+use tokio::{task::yield_now, time::sleep};
 
 use crate::faults::Fault;
 
@@ -274,6 +274,8 @@ impl<S: Store> Store for FaultyStore<S> {
         if self.fault != Fault::KeyAddedWithoutComparison {
             return self.store.add_signing_key(app, key, newest).await;
         }
+        // Meanwhile another node makes its own.
+        sleep(Duration::from_millis(50)).await;
         let stored = self.store.signing_keys(app).await?;
         if stored.iter().any(|other| other.key_id == key.key_id) {
             return Ok(stored);

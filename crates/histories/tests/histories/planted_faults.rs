@@ -5,7 +5,7 @@ use sessile_histories::invariants::{Invariant, Violation};
 
 use crate::{
     faults::Fault,
-    run::{self, Run, assert_nothing_found},
+    run::{Run, assert_nothing_found},
     settings::{Rotation, Settings},
 };
 
@@ -21,7 +21,8 @@ async fn found_with(settings: Settings) -> Vec<Violation> {
 
 async fn assert_found(fault: Fault, limit: Option<(usize, bool)>, invariant: Invariant) {
     let violations = found_with(Settings { fault, limit, ..Settings::of_seed(11) }).await;
-    run::assert_found(fault, &violations, invariant);
+    let found: Vec<_> = violations.iter().map(|one| one.invariant).collect();
+    assert!(found.contains(&invariant), "{invariant} holds with {fault:?}: {violations:#?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use sessile_core::clock::Clock;
 use sessile_histories::{
     History, MonotonicClock,
     history::{Call, Outcome},
-    invariants::Invariant,
+    invariants::{Invariant, Violation},
 };
 use sessile_postgres_fixture::{Cluster, Database};
 
@@ -171,25 +171,25 @@ fn planted_faults_are_found_on_postgres() {
         (Fault::ListedFromACache, Idempotent, None, Invariant::LoginsAreListed),
         (Fault::ReadFromACache, Idempotent, None, Invariant::AcknowledgedRevocationsHold),
     ] {
-        find(Settings { fault, rotation, limit, ..Settings::of_seed(25) }, invariant);
+        let settings = Settings { fault, rotation, limit, ..Settings::of_seed(25) };
+        assert_found(settings, invariant, two_nodes);
     }
 }
 
-/// Two nodes act until they are done, and the fault must be found.
-fn find(settings: Settings, invariant: Invariant) {
+/// What is found when two nodes have acted until they are done.
+fn two_nodes(settings: Settings) -> Vec<Violation> {
     let run = Run::on(Database::new().url(), settings);
     for mut node in [run.start(0), run.start(1)] {
         assert!(node.wait().unwrap().success());
     }
-    let (_, violations) = run.finish(2);
-    assert_found(settings.fault, &violations, invariant);
+    run.finish(2).1
 }
 
 #[test]
 fn planted_faults_of_keys_are_found_on_postgres() {
     for (fault, overlap) in [
         // Two nodes that make a key in the same millisecond give it the same name, so there have
-        // to be some keys; and of two nodes one may find the other's key each time.
+        // to be some keys.
         (Fault::KeyAddedWithoutComparison, Duration::from_millis(200)),
         (Fault::KeysSweptTooEarly, Duration::from_secs(1)),
     ] {
@@ -197,21 +197,29 @@ fn planted_faults_of_keys_are_found_on_postgres() {
         let keys = Keys { update_interval: 2 * overlap, overlap, access_token_validity };
         let settings =
             Settings { fault, keys: Some(keys), steps: u32::MAX, ..Settings::of_seed(26) };
-        let cluster = Cluster::shared();
-        let run = Run::on(cluster.database().url(), settings);
-        let end = MonotonicClock.now().plus(Duration::from_secs(5));
-        let nodes = Nodes::start(&run, cluster, NODES);
-        while MonotonicClock.now() < end {
-            nodes.get_on(1);
-        }
-        let (_, violations) = run.finish(nodes.finish());
-        assert_found(fault, &violations, Invariant::KeysRollOver);
+        assert_found(settings, Invariant::KeysRollOver, three_nodes_for_a_while);
     }
+}
+
+/// What is found when three nodes have acted for some seconds.
+fn three_nodes_for_a_while(settings: Settings) -> Vec<Violation> {
+    let cluster = Cluster::shared();
+    let run = Run::on(cluster.database().url(), settings);
+    let end = MonotonicClock.now().plus(Duration::from_secs(5));
+    let nodes = Nodes::start(&run, cluster, NODES);
+    while MonotonicClock.now() < end {
+        nodes.get_on(1);
+    }
+    run.finish(nodes.finish()).1
 }
 
 #[test]
 fn a_rotation_that_is_killed_half_way_is_found_on_postgres() {
     let settings = Settings { fault: Fault::RotatedInTwoSteps, ..Settings::of_seed(27) };
+    assert_found(settings, Invariant::LostAnswersAreRecoverable, killed_half_way);
+}
+
+fn killed_half_way(settings: Settings) -> Vec<Violation> {
     let run = Run::on(Database::new().url(), settings);
     let mut survivor = run.start(0);
     // Several: a session whose rotation was cut in two may end before anybody can tell.
@@ -219,6 +227,5 @@ fn a_rotation_that_is_killed_half_way_is_found_on_postgres() {
         run.start_and_kill(process);
     }
     assert!(survivor.wait().unwrap().success());
-    let (_, violations) = run.finish(5);
-    assert_found(settings.fault, &violations, Invariant::LostAnswersAreRecoverable);
+    run.finish(5).1
 }

@@ -98,8 +98,7 @@ fn planted_faults_are_found_in_two_processes() {
         (Fault::CountedBeforeTheInsert, Some((3, true)), Invariant::SessionLimitHolds),
     ];
     for (fault, limit, invariant) in faults {
-        let run = Run::new(Settings { fault, limit, ..Settings::of_seed(9) });
-        let (_, violations) = run_two_processes(&run);
-        assert_found(fault, &violations, invariant);
+        let settings = Settings { fault, limit, ..Settings::of_seed(9) };
+        assert_found(settings, invariant, |settings| run_two_processes(&Run::new(settings)).1);
     }
 }
