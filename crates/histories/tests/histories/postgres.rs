@@ -13,7 +13,7 @@ use sessile_postgres_fixture::{Cluster, Database};
 use crate::{
     disturbances::Nodes,
     faults::Fault,
-    run::{Run, assert_found, assert_happened, assert_nothing_else_found},
+    run::{Run, assert_found, assert_happens, assert_nothing_else_found},
     settings::{Keys, Rotation, Settings, number_in},
 };
 
@@ -28,9 +28,8 @@ const DISTURBANCES: u32 = 6;
 /// As many runs as were asked for, while nodes are killed and the server is stopped.
 fn run_disturbed(settings: Settings, expected: &[&str]) {
     for number in 0..number_in("SESSILE_HISTORIES_RUNS").unwrap_or(1) {
-        let cluster = Cluster::start(&[]);
         let settings = Settings {
-            seed: settings.seed + 100 * number,
+            seed: settings.seed + 1000 * number,
             steps: u32::MAX,
             clients: 22,
             keys: Some(Keys {
@@ -40,27 +39,32 @@ fn run_disturbed(settings: Settings, expected: &[&str]) {
             }),
             ..settings
         };
-        let run = Run::on(cluster.database().url(), settings);
-        let mut nodes = Nodes::start(&run, &cluster, NODES);
-        nodes.get_on(1);
-        let end = MonotonicClock.now().plus(LEAST_TIME);
-        let mut disturbances = 0;
-        while disturbances < DISTURBANCES || nodes.restarts < 2 || nodes.kills < 2 {
-            nodes.disturb();
-            disturbances += 1;
-        }
-        while MonotonicClock.now() < end {
-            nodes.get_on(1);
-        }
-        let (kills, restarts) = (nodes.kills, nodes.restarts);
-        let processes = nodes.finish();
-        run.refresh_all(processes);
-        let found = run.finish(processes + 1);
-        report(&settings, &found.0, kills, restarts);
-        assert_nothing_else_found(&run, &found);
-        assert_happened(&found.0, expected);
-        assert!(keys_in(&found.0).len() > 3, "too few keys were made: {:?}", keys_in(&found.0));
+        assert_happens(settings, expected, disturbed);
     }
+}
+
+fn disturbed(settings: Settings) -> History {
+    let cluster = Cluster::start(&[]);
+    let run = Run::on(cluster.database().url(), settings);
+    let mut nodes = Nodes::start(&run, &cluster, NODES);
+    nodes.get_on(1);
+    let end = MonotonicClock.now().plus(LEAST_TIME);
+    let mut disturbances = 0;
+    while disturbances < DISTURBANCES || nodes.restarts < 2 || nodes.kills < 2 {
+        nodes.disturb();
+        disturbances += 1;
+    }
+    while MonotonicClock.now() < end {
+        nodes.get_on(1);
+    }
+    let (kills, restarts) = (nodes.kills, nodes.restarts);
+    let processes = nodes.finish();
+    run.refresh_all(processes);
+    let found = run.finish(processes + 1);
+    report(&settings, &found.0, kills, restarts);
+    assert_nothing_else_found(&run, &found);
+    assert!(keys_in(&found.0).len() > 3, "too few keys were made: {:?}", keys_in(&found.0));
+    found.0
 }
 
 /// Says what was in a run, for whoever looks at the output.
