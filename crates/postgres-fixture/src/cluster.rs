@@ -5,7 +5,7 @@ use std::{
     net::TcpListener,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -24,6 +24,7 @@ trap '' INT
 while read -r order; do
   case $order in
     start) "$PROGRAMS/pg_ctl" start -w -t 60 -s -D "$DATA" -l "$DATA/log" </dev/null >/dev/null 2>&1 ;;
+    promote) "$PROGRAMS/pg_ctl" promote -w -t 60 -s -D "$DATA" >/dev/null 2>&1 ;;
     *) "$PROGRAMS/pg_ctl" stop -w -t 60 -s -m "$order" -D "$DATA" >/dev/null 2>&1 ;;
   esac
   echo $?
@@ -70,6 +71,31 @@ impl Cluster {
         Self::start_with(settings, &[])
     }
 
+    /// Starts a standby of this one, which from then on waits for it before it acknowledges a
+    /// commit.
+    pub fn start_standby(&self) -> Self {
+        let copy = |programs: &Path, owner: Option<Owner>, data: &Path| {
+            let mut copy = command(&programs.join("pg_basebackup"), owner);
+            copy.args(["-h", "127.0.0.1", "-U", "postgres", "-c", "fast", "--no-sync"])
+                .args(["-p", &self.port.to_string(), "-D"])
+                .arg(data);
+            succeed(copy);
+            fs::write(data.join("standby.signal"), "").expect("the mark of a standby");
+        };
+        let primary = format!("host=127.0.0.1 port={} user=postgres", self.port);
+        let standby = Self::start_in(copy, &[("primary_conninfo", &primary)]);
+        let administration = self.administration();
+        administration.run("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        administration.run("SELECT pg_reload_conf()");
+        while administration.rows("SELECT sync_state FROM pg_stat_replication") != ["sync"] {}
+        standby
+    }
+
+    /// Makes a standby take writes, as when its primary is gone.
+    pub fn promote(&self) {
+        assert!(self.order("promote"), "the standby is not promoted: {}", self.log());
+    }
+
     /// Starts one whose write-ahead log is on that disk, in segments of 1 MB, and only grows.
     pub fn start_with_log_on(disk: &SmallDisk) -> Self {
         let log = format!("--waldir={}", disk.path().join("log").display());
@@ -81,6 +107,20 @@ impl Cluster {
     }
 
     fn start_with(settings: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let make = |programs: &Path, owner: Option<Owner>, data: &Path| {
+            let mut make = command(&programs.join("initdb"), owner);
+            make.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"])
+                .arg("--no-sync")
+                .args(arguments)
+                .arg("-D")
+                .arg(data);
+            succeed(make);
+        };
+        Self::start_in(make, settings)
+    }
+
+    /// Starts one in a folder whose data is made by that.
+    fn start_in(make: impl FnOnce(&Path, Option<Owner>, &Path), settings: &[(&str, &str)]) -> Self {
         let (programs, owner) = (folder(), Owner::find());
         // The watcher removes it.
         let folder = tempfile::Builder::new().prefix("sessile-pg-").tempdir().expect("a folder");
@@ -89,14 +129,7 @@ impl Cluster {
             chown(&folder, Some(owner.user), Some(owner.group)).expect("a folder of the owner's");
         }
         let data = folder.join("data");
-        let made = command(&programs.join("initdb"), owner)
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
-            .args(arguments)
-            .arg("-D")
-            .arg(&data)
-            .output()
-            .expect("initdb");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        make(&programs, owner, &data);
 
         let mut shell = command(Path::new("/bin/sh"), owner)
             .args(["-c", WATCHER])
@@ -256,6 +289,11 @@ impl Drop for Cluster {
         drop(watcher.shell.stdin.take());
         drop(watcher.shell.wait());
     }
+}
+
+fn succeed(mut program: Command) {
+    let output = program.output().expect("a program of PostgreSQL's");
+    assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A port that nobody listens at.

@@ -46,7 +46,13 @@ impl Database {
 
     /// The same by way of another port on 127.0.0.1.
     pub fn url_at(&self, port: u16) -> String {
-        format!("postgresql://postgres@127.0.0.1:{port}/{}", self.name)
+        self.url_at_any_of(&[port])
+    }
+
+    /// The URL with several servers, each with a database of this name.
+    pub fn url_at_any_of(&self, ports: &[u16]) -> String {
+        let servers: Vec<_> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        format!("postgresql://postgres@{}/{}", servers.join(","), self.name)
     }
 
     /// Runs SQL, past whatever is tested.

@@ -41,6 +41,8 @@ fn id(arguments: &[&str]) -> u32 {
     })
 }
 
+const PROGRAMS: [&str; 5] = ["initdb", "pg_basebackup", "pg_ctl", "postgres", "psql"];
+
 /// The folder with PostgreSQL's programs.
 pub(crate) fn folder() -> PathBuf {
     let in_path = env::var_os("PATH");
@@ -49,11 +51,9 @@ pub(crate) fn folder() -> PathBuf {
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut debian: Vec<_> = debian.map(|entry| entry.path().join("bin")).collect();
     debian.sort();
-    let has_all = |folder: &PathBuf| {
-        ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|name| folder.join(name).exists())
-    };
+    let has_all = |folder: &PathBuf| PROGRAMS.iter().all(|name| folder.join(name).exists());
     debian.into_iter().rev().chain(in_path).find(has_all).unwrap_or_else(|| {
-        panic!("PostgreSQL is not installed: these tests need initdb, pg_ctl, postgres and psql")
+        panic!("PostgreSQL is not installed: these tests need {}", PROGRAMS.join(", "))
     })
 }
 

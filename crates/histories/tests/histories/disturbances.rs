@@ -78,7 +78,8 @@ impl<'a> Nodes<'a> {
         }
     }
 
-    fn kill(&mut self) {
+    /// Kills a node, and starts another one.
+    pub(crate) fn kill(&mut self) {
         let mut node = self.nodes.swap_remove(self.random.usize(..self.nodes.len()));
         node.kill().unwrap();
         node.wait().unwrap();

@@ -8,7 +8,7 @@ use sessile_histories::{
     history::{Call, Outcome},
     invariants::{Invariant, Violation},
 };
-use sessile_postgres_fixture::{Cluster, Database};
+use sessile_postgres_fixture::{Cluster, Database, Shutdown};
 
 use crate::{
     disturbances::Nodes,
@@ -156,6 +156,33 @@ fn three_nodes_keep_what_on_refresh_promises() {
 fn three_nodes_keep_what_on_use_promises() {
     let settings = Settings { rotation: Rotation::OnUse, ..Settings::of_seed(24) };
     run_disturbed(settings, &[&ALWAYS[..], &["Refresh TheftReported"]].concat());
+}
+
+#[test]
+fn three_nodes_keep_every_invariant_when_a_standby_takes_over() {
+    let settings = Settings { steps: u32::MAX, clients: 22, ..Settings::of_seed(28) };
+    assert_happens(settings, &["Refresh Unavailable", "Refresh unanswered"], taken_over);
+}
+
+/// The standby has confirmed whatever was acknowledged.
+fn taken_over(settings: Settings) -> History {
+    let primary = Cluster::start(&[]);
+    let database = primary.database();
+    let standby = primary.start_standby();
+    let run = Run::on(database.url_at_any_of(&[primary.port(), standby.port()]), settings);
+    let mut nodes = Nodes::start(&run, &primary, NODES);
+    nodes.get_on(50);
+    primary.stop(Shutdown::Immediate);
+    nodes.get_on(5);
+    standby.promote();
+    nodes.get_on(50);
+    nodes.kill();
+    nodes.get_on(50);
+    let processes = nodes.finish();
+    run.refresh_all(processes);
+    let found = run.finish(processes + 1);
+    assert_nothing_else_found(&run, &found);
+    found.0
 }
 
 #[test]

@@ -6,12 +6,6 @@ use sessile_postgres_fixture::{Cluster, Database, Shutdown};
 
 use crate::{app, kind, session};
 
-/// A URL with several servers, each with a database of the same name.
-fn url(ports: &[u16], database: &Database) -> String {
-    let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-    format!("postgresql://postgres@{}/{}", hosts.join(","), database.name())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_away_is_passed_over() {
     let database = Database::new();
@@ -19,7 +13,7 @@ async fn a_server_that_is_away_is_passed_over() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.local_addr().unwrap().port()
     };
-    let url = url(&[closed_port, Cluster::shared().port()], &database);
+    let url = database.url_at_any_of(&[closed_port, Cluster::shared().port()]);
     let store = PostgresOptions::from_url(&url).unwrap().open().await.unwrap();
     store.insert_session(&app(), session()).await.unwrap();
 }
@@ -44,7 +38,8 @@ async fn the_primary_is_found_and_followed() {
 
     restart(0, &[READ_ONLY]);
     let ports = [clusters[0].port(), clusters[1].port()];
-    let options = || PostgresOptions::from_url(&url(&ports, &databases[0])).unwrap();
+    let url = databases[0].url_at_any_of(&ports);
+    let options = || PostgresOptions::from_url(&url).unwrap();
     let store = options().open().await.unwrap();
     store.insert_session(&app(), session()).await.unwrap();
     assert_eq!([count(0), count(1)], ["0", "1"]);

@@ -23,6 +23,7 @@ mod conformance;
 mod core_tokens;
 mod encryption;
 mod examination;
+mod failover;
 mod hosts;
 mod linked;
 mod log;

@@ -11,7 +11,7 @@ use tokio_postgres::NoTls;
 use crate::{NOW, app, kind, open, options, proxy::Proxy, rotation_of, send, session};
 
 /// Asks until it is answered, which says that the store has recovered.
-async fn until_answered<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
+pub(crate) async fn until_answered<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
     loop {
         match ask().await {
             Ok(answer) => return answer,
