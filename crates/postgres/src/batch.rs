@@ -1,6 +1,6 @@
 //! Requests of one kind that share a statement.
 
-use std::{future::Future, mem, sync::Arc, time::Duration};
+use std::{cmp::Ordering, future::Future, mem, sync::Arc, time::Duration};
 
 use sessile_core::{AppId, SessionHandle, store::StoreError};
 use tokio::{sync::oneshot, time::Instant};
@@ -9,7 +9,8 @@ use tokio_postgres::Row;
 use crate::{
     connection::Connection,
     failure::{Failure, Task},
-    lane::Lane,
+    lane::{LARGEST_TEXTS, Lane, hire_if_wanted},
+    locked,
     pool::Turn,
     record::column_of,
     shared::Shared,
@@ -18,9 +19,12 @@ use crate::{
 /// How often a statement is repeated that met with another one's.
 const ATTEMPTS: usize = 8;
 
-/// After so many attempts that met with a lock, nobody looks any more for requests that would not:
+/// After so many attempts that met with a lock, nobody looks on at once for requests that would not:
 /// there may be none. Two locked rows among the most that are in a statement are found with fewer.
-const MOST_MISSES: usize = 16;
+const MOST_MISSES: usize = 20;
+
+/// So many of those that were locked share a statement: where one still is, each is looked at.
+const GROUP: usize = 16;
 
 /// A session, in the order in which rows are locked.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -45,8 +49,8 @@ pub(crate) trait Gathered: Send + Sync + Sized + 'static {
     /// What it does.
     const TASK: Task;
 
-    /// Whether the next statement may be sent behind this one before it is answered. Such a
-    /// statement is a transaction by itself, and keeps to its [`Patience`].
+    /// Whether the next statement may be sent behind this one before it is answered: then it is a
+    /// transaction by itself.
     const IS_FOLLOWED: bool;
 
     /// Where requests of this kind wait.
@@ -58,8 +62,8 @@ pub(crate) trait Gathered: Send + Sync + Sized + 'static {
     /// How many bytes it carries beside names and numbers.
     fn size(&self) -> usize;
 
-    /// Does all of `batch` in one statement, and gives their answers in the same order. It comes in
-    /// the order of the keys.
+    /// Does all of `batch` in one statement, which keeps to its patience, and gives their answers in
+    /// the same order. It comes in the order of the keys.
     fn run(
         batch: &[&Self],
         connection: &Connection,
@@ -78,21 +82,23 @@ pub(crate) trait Gathered: Send + Sync + Sized + 'static {
     }
 }
 
-/// How long a statement waits for a row that somebody else has locked.
+/// How long a statement waits for what somebody else has locked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Patience(Option<Duration>);
 
 impl Patience {
-    /// As long as another node needs for a statement: others wait behind this one.
+    /// As long as another node needs for a statement.
     const SHORT: Self = Self(Some(Duration::from_millis(10)));
+
+    /// As long as it takes to see whether it is free.
+    const LEAST: Self = Self(Some(Duration::from_millis(1)));
 
     /// As long as any statement may take.
     pub(crate) const LONG: Self = Self(None);
 
     /// The value of `lock_timeout`; `None` for what the session has.
     pub(crate) fn lock_timeout(self) -> Option<String> {
-        // None at all would be for ever.
-        self.0.map(|time| format!("{}ms", time.as_millis().max(1)))
+        self.0.map(|time| format!("{}ms", time.as_millis()))
     }
 }
 
@@ -126,6 +132,11 @@ pub(crate) struct Waiting<W: Gathered> {
     pub(crate) caller: oneshot::Sender<Result<W::Answer, StoreError>>,
 }
 
+/// Everywhere the same order, so that nobody waits for somebody who waits for him.
+pub(crate) fn in_order<W: Gathered>(one: &Waiting<W>, other: &Waiting<W>) -> Ordering {
+    one.work.keys().cmp(other.work.keys())
+}
+
 /// Requests that are being done.
 pub(crate) struct Batch<'a, W: Gathered> {
     pub(crate) lane: &'a Lane<W>,
@@ -134,37 +145,79 @@ pub(crate) struct Batch<'a, W: Gathered> {
 
 impl<'a, W: Gathered> Batch<'a, W> {
     /// Does them all, and answers. Those whose rows are locked for long make way for the others and
-    /// for what was sent behind them, and wait on a connection of their own.
-    pub(crate) async fn run(self, turn: Arc<Turn>, shared: &Shared) {
-        let patience = if W::IS_FOLLOWED { Patience::SHORT } else { Patience::LONG };
-        let outcome = self.attempt(&turn, shared, patience).await;
-        if patience == Patience::LONG || !is_locked(&outcome) {
-            return self.finish(outcome, &turn, shared).await;
-        }
-        let locked = self.finish_those_not_locked(&turn, shared).await;
-        // First of all: whoever waits for a turn while having one may wait for ever.
-        drop(turn);
-        let Some(sent_at) = locked.waiting.iter().map(|waiting| waiting.sent_at).max() else {
-            return;
-        };
-        let turn = match shared.writers.turn().await {
-            Ok(turn) => turn,
-            Err(failure) => return locked.answer(Err(failure)),
-        };
-        // Where nobody waits for the answer any more, nothing should happen.
-        let rest = shared.request_timeout().saturating_sub(sent_at.elapsed());
-        let outcome = locked.attempt(&turn, shared, Patience(Some(rest))).await;
-        locked.finish(outcome, &turn, shared).await;
+    /// for what was sent behind them, and are asked for now and then.
+    pub(crate) async fn run(self, turn: Arc<Turn>, shared: &Arc<Shared>) {
+        let lane = self.lane;
+        let locked = Self::finish(lane, vec![self], &turn, shared, Patience::SHORT).await;
+        locked::set_aside(locked, shared);
     }
 
+    /// Does those whose rows are not locked any more. Gives the others, those first that were not
+    /// looked at.
+    pub(crate) async fn run_again(self, turn: &Turn, shared: &Arc<Shared>) -> Self {
+        let (lane, mut groups) = (self.lane, self.groups());
+        groups.reverse();
+        Self::finish(lane, groups, turn, shared, Patience::LEAST).await
+    }
+
+    /// Does each part in one statement, the last part first. What fails for a locked row is done by
+    /// smaller parts, until those are found that are locked; what is refused, each by itself, so
+    /// that one which cannot be done does not take the others with it.
+    async fn finish(
+        lane: &'a Lane<W>,
+        mut parts: Vec<Self>,
+        turn: &Turn,
+        shared: &Arc<Shared>,
+        patience: Patience,
+    ) -> Self {
+        let mut locked = Self { lane, waiting: Vec::new() };
+        let mut misses = 0;
+        while misses < MOST_MISSES
+            && let Some(mut part) = parts.pop()
+        {
+            let outcome = part.attempt(turn, shared, patience).await;
+            let is_one = part.waiting.len() <= 1;
+            match &outcome {
+                Err(failure) if failure.is_lock_timeout() => {
+                    misses += 1;
+                    match part {
+                        part if !is_one && patience == Patience::SHORT => {
+                            parts.extend(part.halves());
+                        }
+                        part if !is_one => parts.extend(part.split().into_iter().rev()),
+                        mut part => locked.waiting.append(&mut part.waiting),
+                    }
+                }
+                Err(failure) if failure.may_be_for_one() && !is_one => parts.extend(part.split()),
+                _ => {
+                    part.answer_or_repeat(outcome, turn, shared).await;
+                    if !parts.is_empty() {
+                        // For the same sessions there may be more.
+                        hire_if_wanted::<W>(shared);
+                    }
+                }
+            }
+        }
+        let mut rest = Self { lane, waiting: Vec::new() };
+        for mut part in parts.into_iter().rev().chain([locked]) {
+            rest.waiting.append(&mut part.waiting);
+        }
+        rest
+    }
+
+    /// Does them in one statement. Those whose time was over before it could be sent are not done.
     async fn attempt(
-        &self,
+        &mut self,
         turn: &Turn,
         shared: &Shared,
         patience: Patience,
     ) -> Result<Vec<W::Answer>, Failure> {
-        let works: Vec<&W> = self.waiting.iter().map(|waiting| &waiting.work).collect();
         let connection = turn.connection().await?;
+        self.refuse_after(shared.request_timeout(), &Failure::TimedOut);
+        if self.waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        let works: Vec<&W> = self.waiting.iter().map(|waiting| &waiting.work).collect();
         let mut attempts = 1..ATTEMPTS;
         loop {
             match W::run(&works, &connection, shared, patience).await {
@@ -174,64 +227,43 @@ impl<'a, W: Gathered> Batch<'a, W> {
         }
     }
 
-    /// Looks by halves for those that are locked, and gives them; finishes the others.
-    async fn finish_those_not_locked(self, turn: &Turn, shared: &Shared) -> Self {
-        if self.waiting.len() == 1 {
-            return self;
+    /// Answers those that have waited for so long.
+    pub(crate) fn refuse_after(&mut self, time: Duration, failure: &Failure) {
+        let now = Instant::now();
+        let is_over = |waiting: &Waiting<W>| now.duration_since(waiting.sent_at) >= time;
+        if !self.waiting.iter().any(is_over) {
+            return;
         }
-        let mut locked = Self { lane: self.lane, waiting: Vec::new() };
-        let mut parts = self.halves();
-        let mut misses = 0;
-        while let Some(mut part) = parts.pop() {
-            if misses < MOST_MISSES {
-                let outcome = part.attempt(turn, shared, Patience::SHORT).await;
-                if !is_locked(&outcome) {
-                    part.finish(outcome, turn, shared).await;
-                    continue;
-                }
-                misses += 1;
-                if part.waiting.len() > 1 {
-                    parts.append(&mut part.halves());
-                    continue;
-                }
-            }
-            locked.waiting.append(&mut part.waiting);
-        }
-        locked.waiting.sort_by(|one, other| one.work.keys().cmp(other.work.keys()));
-        locked
+        let (over, rest) = mem::take(&mut self.waiting).into_iter().partition(is_over);
+        self.waiting = rest;
+        Self { lane: self.lane, waiting: over }.answer(Err(failure.clone()));
     }
 
-    /// Answers, after another attempt where that may have another outcome: where all were refused,
-    /// each by itself, so that one which cannot be done does not take the others with it.
-    async fn finish(self, outcome: Result<Vec<W::Answer>, Failure>, turn: &Turn, shared: &Shared) {
-        let is_for_one = outcome.as_ref().is_err_and(Failure::may_be_for_one);
-        if !is_for_one || self.waiting.len() == 1 {
-            return self.answer_or_repeat(outcome, turn, shared).await;
-        }
-        for alone in self.split() {
-            let outcome = alone.attempt(turn, shared, Patience::LONG).await;
-            alone.answer_or_repeat(outcome, turn, shared).await;
-        }
-    }
-
+    /// Answers. Where the statement may have been done all the same, each is done again for which
+    /// that can be told; if that fails, nobody knows more than before.
     async fn answer_or_repeat(
         self,
         outcome: Result<Vec<W::Answer>, Failure>,
         turn: &Turn,
         shared: &Shared,
     ) {
-        let Err(lost @ Failure::Lost(_)) = outcome else { return self.answer(outcome) };
-        for alone in self.split() {
+        let failure = match outcome {
+            Err(failure) if failure.may_be_done() => failure,
+            outcome => return self.answer(outcome),
+        };
+        for mut alone in self.split() {
+            let connection = turn.connection().await;
+            alone.refuse_after(shared.request_timeout(), &failure);
             let mut repeated = None;
-            if let ([waiting], Ok(connection)) = (&*alone.waiting, turn.connection().await) {
+            if let ([waiting], Ok(connection)) = (&*alone.waiting, connection) {
                 repeated = waiting.work.repeat(&connection, shared).await;
             }
-            let outcome = repeated.unwrap_or_else(|| Err(lost.clone()));
-            alone.answer(outcome.map(|answer| vec![answer]));
+            let repeated = repeated.and_then(Result::ok);
+            alone.answer(repeated.map(|answer| vec![answer]).ok_or_else(|| failure.clone()));
         }
     }
 
-    fn answer(mut self, outcome: Result<Vec<W::Answer>, Failure>) {
+    pub(crate) fn answer(mut self, outcome: Result<Vec<W::Answer>, Failure>) {
         let waiting = mem::take(&mut self.waiting);
         self.lane.release(&waiting);
         let mut answers = outcome.map(Vec::into_iter);
@@ -251,6 +283,29 @@ impl<'a, W: Gathered> Batch<'a, W> {
         each.map(|waiting| Self { lane: self.lane, waiting: vec![waiting] }).collect()
     }
 
+    /// In parts that are small enough to look at each of one, in the order in which they come.
+    fn groups(mut self) -> Vec<Self> {
+        let mut groups: Vec<Self> = Vec::new();
+        let mut room = 0;
+        for waiting in mem::take(&mut self.waiting) {
+            let size = waiting.work.size();
+            match groups.last_mut() {
+                Some(group) if group.waiting.len() < GROUP && size <= room => {
+                    room -= size;
+                    group.waiting.push(waiting);
+                }
+                _ => {
+                    room = LARGEST_TEXTS.saturating_sub(size);
+                    groups.push(Self { lane: self.lane, waiting: vec![waiting] });
+                }
+            }
+        }
+        for group in &mut groups {
+            group.waiting.sort_by(in_order);
+        }
+        groups
+    }
+
     /// In two parts, of which none is empty where there are two or more.
     fn halves(mut self) -> Vec<Self> {
         let second = self.waiting.split_off(self.waiting.len() / 2);
@@ -264,10 +319,6 @@ impl<W: Gathered> Drop for Batch<'_, W> {
     fn drop(&mut self) {
         self.lane.release(&self.waiting);
     }
-}
-
-fn is_locked<T>(outcome: &Result<T, Failure>) -> bool {
-    outcome.as_ref().is_err_and(Failure::is_lock_timeout)
 }
 
 const UNREADABLE: Failure =

@@ -15,7 +15,7 @@ use std::{
 use tokio::{runtime::Handle, sync::OnceCell};
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
-use crate::{failure::Failure, names::Names};
+use crate::{failure::Failure, names::Names, tenure::Tenure};
 
 /// The text of a statement, in which `{table}` stands for the table of that name.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ pub(crate) struct Connection {
     timeout: Duration,
     statements: Mutex<HashMap<&'static str, Prepared>>,
     is_spoilt: AtomicBool,
+    tenure: Tenure,
 }
 
 impl Connection {
@@ -53,6 +54,7 @@ impl Connection {
         names: Arc<Names>,
         runtime: Handle,
         timeout: Duration,
+        tenure: Tenure,
     ) -> Self {
         Self {
             client: Arc::new(client),
@@ -61,12 +63,13 @@ impl Connection {
             timeout,
             statements: Mutex::default(),
             is_spoilt: AtomicBool::new(false),
+            tenure,
         }
     }
 
     /// Whether it can be used.
     pub(crate) fn is_usable(&self) -> bool {
-        !self.client.is_closed() && !self.is_spoilt.load(Ordering::Relaxed)
+        !self.client.is_closed() && !self.is_spoilt.load(Ordering::Relaxed) && self.tenure.lasts()
     }
 
     /// Keeps it from being used for anything else.
@@ -219,6 +222,9 @@ impl Connection {
         };
         if failure.spoils_connection() {
             self.spoil();
+        }
+        if failure.is_read_only() {
+            self.tenure.end();
         }
         Err(failure)
     }

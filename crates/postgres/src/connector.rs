@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     names::Names,
     suspension::{Admitted, Suspension},
+    tenure::Tenure,
     tls::Tls,
 };
 
@@ -30,6 +31,7 @@ pub(crate) struct Connector {
     turn: tokio::sync::Mutex<()>,
     last_failure: Mutex<Option<(Instant, Failure)>>,
     suspension: Suspension,
+    tenure: Tenure,
 }
 
 struct Inner {
@@ -63,6 +65,7 @@ impl Connector {
             turn: tokio::sync::Mutex::default(),
             last_failure: Mutex::default(),
             suspension: Suspension::default(),
+            tenure: Tenure::default(),
         }
     }
 
@@ -110,7 +113,7 @@ impl Connector {
         let mut admitted = self.suspension.admit().ok_or(Failure::Suspended)?;
         let for_connection = admitted.clone();
         let outcome = tokio::select! {
-            outcome = self.inner.connect(for_connection) => outcome,
+            outcome = self.inner.connect(for_connection, self.tenure.now()) => outcome,
             () = admitted.over() => return Err(Failure::Suspended),
         };
         let mut last_failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +131,11 @@ impl Connector {
 }
 
 impl Inner {
-    async fn connect(&self, mut admitted: Admitted) -> Result<Arc<Connection>, Failure> {
+    async fn connect(
+        &self,
+        mut admitted: Admitted,
+        tenure: Tenure,
+    ) -> Result<Arc<Connection>, Failure> {
         let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len()).max(1);
         let hosts = u32::try_from(hosts).unwrap_or(1);
         let connecting = self.config.connect(self.tls.connector.clone());
@@ -154,7 +161,7 @@ impl Inner {
         // A little longer than the server gives itself: it says why.
         let patience = self.request_timeout.saturating_add(Duration::from_secs(1));
         let names = Arc::clone(&self.names);
-        let connection = Connection::new(client, names, self.runtime.clone(), patience);
+        let connection = Connection::new(client, names, self.runtime.clone(), patience, tenure);
         connection.execute(&self.session_settings(), patience).await?;
         Ok(Arc::new(connection))
     }

@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     Incompatible(String),
     /// The task that did it is gone.
     Interrupted,
+    /// Another program has locked what it is about; nothing happened.
+    Locked,
     /// The connection ended before the answer came; a write may have happened.
     Lost(String),
     /// PostgreSQL refused the statement, and nothing happened.
@@ -93,15 +95,15 @@ impl Failure {
     }
 
     /// Whether one request of several may be what it is about: then the others may be done without
-    /// it.
+    /// it, as nothing was.
     pub(crate) fn may_be_for_one(&self) -> bool {
-        match self {
-            Self::Refused { code, .. } => {
-                *code != SqlState::LOCK_NOT_AVAILABLE && *code != SqlState::QUERY_CANCELED
-            }
-            Self::Value(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Refused { code, .. }
+            if *code != SqlState::LOCK_NOT_AVAILABLE && *code != SqlState::QUERY_CANCELED)
+    }
+
+    /// Whether the statement may have been done, or was, and only its answer is missing.
+    pub(crate) fn may_be_done(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::Value(_))
     }
 
     /// Whether another program made the same table or row at the same time.
@@ -128,6 +130,11 @@ impl Failure {
         }
     }
 
+    /// Whether the server takes no writes.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == SqlState::READ_ONLY_SQL_TRANSACTION)
+    }
+
     /// The report for a caller.
     pub(crate) fn report(&self, task: Task) -> StoreError {
         use StoreErrorKind::{AlreadyExists, Incompatible, Other, Unavailable};
@@ -139,6 +146,7 @@ impl Failure {
             Self::Interrupted => {
                 (Unavailable, "the runtime that served the store ended; open it again".to_owned())
             }
+            Self::Locked => (Unavailable, LOCKED.to_owned()),
             Self::Lost(reason) => (Unavailable, format!("{}: {reason}", lost(task))),
             Self::Refused { code, message } => {
                 let (kind, advice) = assess(code);
@@ -199,6 +207,9 @@ fn timed_out(task: Task) -> &'static str {
     }
 }
 
+const LOCKED: &str = "another program has locked the session in the database, and nothing was \
+                      done: see pg_locks for who it is";
+
 /// The kind of a failure, and what to do about it.
 fn assess(code: &SqlState) -> (StoreErrorKind, &'static str) {
     use StoreErrorKind::{
@@ -238,7 +249,7 @@ fn assess(code: &SqlState) -> (StoreErrorKind, &'static str) {
         (
             Unavailable,
             "a prepared statement is gone: where PgBouncer stands before the database, let it \
-             pool sessions, or give it max_prepared_statements",
+             pool sessions",
         )
     } else {
         (Other, "PostgreSQL failed")

@@ -14,7 +14,7 @@ use sessile_core::store::StoreError;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    batch::{Batch, Gathered, Key, Waiting},
+    batch::{Batch, Gathered, Key, Waiting, in_order},
     connection::within,
     failure::Failure,
     pool::Turn,
@@ -36,12 +36,16 @@ const STATEMENTS_AT_ONCE: usize = 2;
 const LARGEST_BATCH: usize = 128;
 
 /// The most that the texts in one statement may take, in bytes, unless one alone takes more.
-const LARGEST_TEXTS: usize = 1024 * 1024;
+pub(crate) const LARGEST_TEXTS: usize = 1024 * 1024;
 
 struct State<W: Gathered> {
     queue: VecDeque<Waiting<W>>,
-    /// The sessions of the requests that are being done.
+    /// The sessions of the requests that are being done, or are set aside.
     busy: HashSet<Key>,
+    /// Requests whose sessions another program has locked.
+    set_aside: Vec<Waiting<W>>,
+    /// Whether a task asks for them.
+    is_asked_for: bool,
     /// The number of tasks that take from the queue.
     servers: usize,
     /// Those of them that will take again before long.
@@ -63,6 +67,12 @@ impl<W: Gathered> State<W> {
         self.servers += usize::from(hires);
         self.prompt_servers += usize::from(hires);
         hires
+    }
+
+    fn release(&mut self, done: &[Waiting<W>]) {
+        for key in done.iter().flat_map(|waiting| waiting.work.keys()) {
+            self.busy.remove(key);
+        }
     }
 
     /// Lets other servers share a turn.
@@ -89,6 +99,8 @@ impl<W: Gathered> Lane<W> {
         let state = State {
             queue: VecDeque::new(),
             busy: HashSet::new(),
+            set_aside: Vec::new(),
+            is_asked_for: false,
             servers: 0,
             prompt_servers: 0,
             turns: Vec::new(),
@@ -103,10 +115,32 @@ impl<W: Gathered> Lane<W> {
 
     /// Lets others have the sessions of these requests.
     pub(crate) fn release(&self, done: &[Waiting<W>]) {
+        self.with(|state| state.release(done));
+    }
+
+    /// Keeps these requests for whoever asks for them. Says whether that has to be started.
+    pub(crate) fn set_aside(&self, locked: &mut Vec<Waiting<W>>) -> bool {
         self.with(|state| {
-            for key in done.iter().flat_map(|waiting| waiting.work.keys()) {
-                state.busy.remove(key);
-            }
+            state.set_aside.append(locked);
+            !state.set_aside.is_empty() && !mem::replace(&mut state.is_asked_for, true)
+        })
+    }
+
+    /// Takes them, those first that were set aside first. Where there are none, nobody asks for them
+    /// any more.
+    pub(crate) fn take_set_aside(&self) -> Option<Batch<'_, W>> {
+        let waiting = self.with(|state| {
+            state.is_asked_for = !state.set_aside.is_empty();
+            mem::take(&mut state.set_aside)
+        });
+        (!waiting.is_empty()).then_some(Batch { lane: self, waiting })
+    }
+
+    pub(crate) fn drop_set_aside(&self) {
+        self.with(|state| {
+            let dropped = mem::take(&mut state.set_aside);
+            state.is_asked_for = false;
+            state.release(&dropped);
         });
     }
 }
@@ -135,6 +169,14 @@ pub(crate) async fn submit<W: Gathered>(
         Some(Ok(answer)) => answer,
         Some(Err(_)) => Err(Failure::Interrupted.report(W::TASK)),
         None => Err(Failure::TimedOut.report(W::TASK)),
+    }
+}
+
+/// Hires a server for what waits, if nobody will take it before long.
+pub(crate) fn hire_if_wanted<W: Gathered>(shared: &Arc<Shared>) {
+    let lane = W::lane(shared);
+    if lane.with(|state| state.hire(lane.most_servers)) {
+        start_serving::<W>(shared);
     }
 }
 
@@ -207,8 +249,7 @@ impl<'a, W: Gathered> Server<'a, W> {
                     state.queue.push_back(waiting);
                 }
             }
-            // Everywhere the same order, so that nobody waits for somebody who waits for him.
-            taken.sort_by(|one, other| one.work.keys().cmp(other.work.keys()));
+            taken.sort_by(in_order);
             if taken.is_empty() {
                 // Under the same lock: what comes next must see that it needs another server.
                 self.leave(state);

@@ -40,7 +40,8 @@ pub struct PostgresOptions {
     pub(crate) runtime: Option<Handle>,
 }
 
-/// A server that went away without a word is noticed within a minute, in seconds and numbers.
+/// A server that went away without a word, while nobody waited for it, is noticed within a minute, in
+/// seconds and numbers.
 const DEAD_PEER: &[(&str, &str)] =
     &[("keepalives_idle", "30"), ("keepalives_interval", "10"), ("keepalives_retries", "3")];
 
@@ -213,6 +214,12 @@ impl PostgresOptions {
         let tls = Tls::take(&mut settings)?;
         let chooses_server = settings.contains_key("target_session_attrs");
         let names_program = settings.contains_key("application_name");
+        let acknowledged_within = match settings.remove("tcp_user_timeout") {
+            None => self.request_timeout,
+            Some(text) => Duration::from_millis(text.parse().map_err(|_| {
+                InvalidSettings("tcp_user_timeout is not a number of milliseconds".into())
+            })?),
+        };
         for (name, value) in DEAD_PEER {
             settings.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
         }
@@ -237,6 +244,9 @@ impl PostgresOptions {
         }
         if !names_program {
             config.application_name("sessile");
+        }
+        if !acknowledged_within.is_zero() {
+            config.tcp_user_timeout(acknowledged_within);
         }
         config.connect_timeout(self.connect_timeout);
         let description = description(&config);

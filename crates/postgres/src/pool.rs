@@ -113,7 +113,12 @@ impl Writers {
                 permit.map_err(|_| Failure::Closed)?
             }
         };
-        Ok(Turn { writers: Arc::clone(self), connection: Mutex::default(), _permit: permit })
+        Ok(Turn {
+            writers: Arc::clone(self),
+            connection: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
+            _permit: permit,
+        })
     }
 
     /// Whether somebody waits for a turn: whoever has one should not make it longer.
@@ -182,12 +187,19 @@ impl Drop for Waiting<'_> {
 pub(crate) struct Turn {
     writers: Arc<Writers>,
     connection: Mutex<Option<Arc<Connection>>>,
+    /// Whoever connects holds it.
+    connecting: tokio::sync::Mutex<()>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Turn {
     /// A connection that can be used; connects where there is none.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
+        if let Some(connection) = self.usable() {
+            return Ok(connection);
+        }
+        let _connecting = self.connecting.lock().await;
+        // The other one who shares the turn may have connected meanwhile.
         if let Some(connection) = self.usable() {
             return Ok(connection);
         }

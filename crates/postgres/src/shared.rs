@@ -71,27 +71,33 @@ impl Shared {
     where
         Done: Future<Output = Result<T, Failure>>,
     {
-        let done = async {
-            let mut repeats = 0..1;
-            loop {
-                let suspensions = self.connector.suspension().number();
-                let outcome = match self.readers.connection().await {
-                    Ok(connection) => read(connection).await,
-                    Err(failure) => Err(failure),
-                };
-                let was_suspended = self.connector.suspension().number() != suspensions;
-                match outcome {
-                    Err(Failure::Suspended) => {}
-                    Err(Failure::Lost(_)) if was_suspended => {}
-                    Err(Failure::Lost(_)) if repeats.next().is_some() => {}
-                    outcome => return outcome,
+        let sent_at = Instant::now();
+        let rest = || self.request_timeout().saturating_sub(sent_at.elapsed());
+        let mut repeats = 0..1;
+        let outcome = loop {
+            let suspensions = self.connector.suspension().number();
+            let outcome = match within(self.runtime(), rest(), self.readers.connection()).await {
+                Some(Ok(connection)) => {
+                    let answer = read(Arc::clone(&connection));
+                    let answer = within(self.runtime(), rest(), answer).await;
+                    answer.unwrap_or_else(|| {
+                        // Nothing may come through it any more, and nothing say so.
+                        connection.spoil();
+                        Err(Failure::TimedOut)
+                    })
                 }
+                Some(Err(failure)) => Err(failure),
+                None => Err(Failure::TimedOut),
+            };
+            let was_suspended = self.connector.suspension().number() != suspensions;
+            match outcome {
+                Err(Failure::Suspended) => {}
+                Err(Failure::Lost(_)) if was_suspended => {}
+                Err(Failure::Lost(_)) if repeats.next().is_some() => {}
+                outcome => break outcome,
             }
         };
-        let outcome = within(self.runtime(), self.request_timeout(), done).await;
-        outcome
-            .unwrap_or(Err(Failure::TimedOut))
-            .map_err(|failure| failure.report(Task::Read(task)))
+        outcome.map_err(|failure| failure.report(Task::Read(task)))
     }
 
     /// The same with arguments, for an answer that may be long, in a task of its own: a connection
@@ -134,18 +140,25 @@ impl Shared {
         let sent_at = Instant::now();
         let done = self.runtime().spawn(async move {
             let turn = shared.writers.turn().await?;
-            // What has waited for longer than its caller is not done any more.
-            if !manner.is_endless && sent_at.elapsed() >= shared.request_timeout() {
-                return Err(Failure::TimedOut);
-            }
             let mut attempts = 1..ATTEMPTS;
             let mut repeats = 0..usize::from(manner.is_repeatable);
+            let mut lost = None;
             loop {
-                let connection = turn.connection().await?;
-                match write(connection, Arc::clone(&arguments)).await {
+                let connection = turn.connection().await;
+                // What has waited for longer than its caller is not done any more.
+                let is_late = !manner.is_endless && sent_at.elapsed() >= shared.request_timeout();
+                let outcome = match connection {
+                    Ok(_) if is_late => Err(Failure::TimedOut),
+                    Ok(connection) => write(connection, Arc::clone(&arguments)).await,
+                    Err(failure) => Err(failure),
+                };
+                match outcome {
                     Err(failure) if failure.is_conflict() && attempts.next().is_some() => {}
-                    Err(Failure::Lost(_)) if repeats.next().is_some() => {}
-                    outcome => return outcome,
+                    Err(failure @ Failure::Lost(_)) if repeats.next().is_some() => {
+                        lost = Some(failure);
+                    }
+                    // Where doing it again fails, nobody knows more of the first time than before.
+                    outcome => return outcome.map_err(|failure| lost.unwrap_or(failure)),
                 }
             }
         });

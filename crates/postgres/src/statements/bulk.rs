@@ -12,6 +12,7 @@ use super::{
     keys, tenants,
 };
 use crate::{
+    batch::Patience,
     connection::{Connection, LockClass, Template},
     failure::Failure,
     ownership::Ownership,
@@ -106,8 +107,9 @@ pub(crate) async fn put_sessions(
         let parameters = insertion::parameters(&batch);
         let mut parameters = insertion::borrowed(&parameters);
         connection.query(&CLEAR, &parameters[..3]).await?;
-        let class = LockClass::User as i32;
+        let (class, lock_timeout) = (LockClass::User as i32, Patience::LONG.lock_timeout());
         parameters.push(&class);
+        parameters.push(&lock_timeout);
         let put = connection.query(&insertion::INSERT_AS_IS, &parameters).await?;
         if put.len() == batch.len() { Ok(()) } else { Err(insertion::TAKEN) }
     };

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 
 use super::{reading, tenants};
 use crate::{
-    batch::{Gathered, Key, Patience, each, place_of},
+    batch::{Gathered, Key, Patience, each, place_of, waiting_no_longer_than},
     connection::{Connection, LockClass, Template},
     failure::{Failure, Task},
     lane::Lane,
@@ -122,8 +122,9 @@ macro_rules! insert {
                 $account,
                 ") AS name
                         FROM unnest($1::text[], $4::text[]) AS i (app_id, user_id) ORDER BY name
-                    ) AS users
-                ), new AS (
+                    ) AS users WHERE ",
+                waiting_no_longer_than!("$18"),
+                "), new AS (
                     SELECT *, ",
                 $account,
                 " AS account FROM ",
@@ -228,12 +229,13 @@ impl Gathered for Insert {
         batch: &[&Self],
         connection: &Connection,
         shared: &Shared,
-        _: Patience,
+        patience: Patience,
     ) -> Result<Vec<Self::Answer>, Failure> {
         let parameters = parameters(batch);
         let mut parameters = borrowed(&parameters);
-        let class = LockClass::User as i32;
+        let (class, lock_timeout) = (LockClass::User as i32, patience.lock_timeout());
         parameters.push(&class);
+        parameters.push(&lock_timeout);
         let mut attempt = 1;
         let rows = loop {
             match connection.query(&INSERT, &parameters).await {

@@ -1,7 +1,7 @@
 use sessile_core::{AppId, SessionHandle, store::RemovedSession};
 
 use crate::{
-    batch::{Gathered, Key, Patience, each, place_of},
+    batch::{Gathered, Key, Patience, each, place_of, waiting_no_longer_than},
     connection::{Connection, Template},
     failure::{Failure, Task},
     lane::Lane,
@@ -36,7 +36,9 @@ pub(crate) static REMOVE: Template = Template {
         same_session!("s", "i"),
         "       FOR UPDATE
             ) locked
-        )
+            WHERE ",
+        waiting_no_longer_than!("$4"),
+        ")
         DELETE FROM {session_info} s USING found f
         WHERE ",
         same_session!("s", "f"),
@@ -67,7 +69,7 @@ impl Gathered for Remove {
         batch: &[&Self],
         connection: &Connection,
         _: &Shared,
-        _: Patience,
+        patience: Patience,
     ) -> Result<Vec<Self::Answer>, Failure> {
         let keys = batch.iter().enumerate();
         let keys = keys.flat_map(|(request, work)| work.keys.iter().map(move |key| (key, request)));
@@ -81,6 +83,7 @@ impl Gathered for Remove {
                     &each(&names, |key| key.app.as_str()),
                     &each(&names, |key| key.tenant.as_str()),
                     &each(&names, |key| key.handle.as_str()),
+                    &patience.lock_timeout(),
                 ],
             )
             .await?;

@@ -16,7 +16,7 @@ use sessile_postgres_fixture::{Database, supertokens::TABLES_OF_USERS};
 
 use crate::{
     NOW, SUPERTOKENS_TABLES, app, fresh_number, open, options, rotation_of, send, session,
-    sharing::{Counter, connect, wait_for_waiting},
+    sharing::{Counter, connect, wait_for_waiting, wait_until_set_aside},
 };
 
 /// `own-alice`, who is `alice` to the application, is the primary user of `own-google` and of
@@ -128,7 +128,7 @@ async fn requests_that_come_together_are_told_apart() {
         .iter()
         .map(|(given, ..)| send(store.insert_session(app, session_of(given))))
         .collect();
-    wait_for_waiting(&database, 4);
+    wait_for_waiting(&database, 1);
     holder.batch_execute("COMMIT").await.unwrap();
     for (answer, (given, account, primary_user)) in sent.into_iter().zip(accounts) {
         assert_eq!(answer.await.unwrap(), owner(account, primary_user), "{given}");
@@ -342,11 +342,11 @@ async fn no_account_logs_in_while_all_of_its_user_are_about_to_end() {
     wait_for_waiting(&database, 1);
     let login = session_of("own-work");
     let added = send(store.insert_session(app, login.clone()));
-    wait_for_waiting(&database, 2);
+    wait_until_set_aside(&database);
     let limit =
         SessionLimit { maximum: NonZeroUsize::new(3).unwrap(), when_full: WhenFull::EndOldest };
     let other = send(store.insert_session_within(app, session_of("own-google"), limit, NOW));
-    wait_for_waiting(&database, 3);
+    wait_for_waiting(&database, 2);
     // Nobody else waits for that.
     store.insert_session(app, session_of("own-bob")).await.unwrap();
     holder.batch_execute("COMMIT").await.unwrap();

@@ -72,6 +72,30 @@ async fn a_restart_in_a_quiet_moment_is_not_noticed() {
     store.rotate_session(&app(), &row.handle, rotation_of(&row)).await.unwrap().unwrap();
 }
 
+/// A connection on which nothing comes any more, and nothing says so, is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_has_gone_silent_is_replaced() {
+    let database = Database::new();
+    let proxy = Proxy::to(Cluster::shared().port());
+    let options = PostgresOptions::from_url(&database.url_at(proxy.port())).unwrap();
+    let options = options.readers(2).writers(1).request_timeout(Duration::from_millis(300));
+    let store = options.open().await.unwrap();
+    let row = session();
+    store.insert_session(&app(), row.clone()).await.unwrap();
+    for _ in 0..2 {
+        store.get_session(&app(), &row.handle).await.unwrap().unwrap();
+    }
+
+    proxy.silence_connections();
+    for _ in 0..2 {
+        let answer = store.get_session(&app(), &row.handle).await;
+        assert_eq!(kind(answer), Some(StoreErrorKind::Unavailable));
+    }
+    for _ in 0..2 {
+        store.get_session(&app(), &row.handle).await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_there_is_reported() {
     // Nobody accepts what is sent to it.

@@ -3,7 +3,10 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -22,6 +25,9 @@ enum Next {
 pub(crate) struct Proxy {
     port: u16,
     next: Arc<Mutex<Next>>,
+    connections: Arc<AtomicUsize>,
+    /// So many connections, the first that were made, pass nothing on any more.
+    silent: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -30,6 +36,9 @@ impl Proxy {
         let own_port = listener.local_addr().unwrap().port();
         let next = Arc::new(Mutex::new(Next::Forwarded));
         let of_each = Arc::clone(&next);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let silent = Arc::new(AtomicUsize::new(0));
+        let (count, are_silent) = (Arc::clone(&connections), Arc::clone(&silent));
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
@@ -37,11 +46,27 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
                 let pair = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let next = Arc::clone(&of_each);
-                thread::spawn(move || forward(client, server, || true));
-                thread::spawn(move || forward(pair.1, pair.0, || is_forwarded(&next)));
+                let (number, silent) =
+                    (count.fetch_add(1, Ordering::SeqCst), Arc::clone(&are_silent));
+                let keep_silent = move || {
+                    while number < silent.load(Ordering::SeqCst) {
+                        thread::park();
+                    }
+                };
+                let of_client = keep_silent.clone();
+                let from_client = move || {
+                    of_client();
+                    true
+                };
+                let from_server = move || {
+                    keep_silent();
+                    is_forwarded(&next)
+                };
+                thread::spawn(move || forward(client, server, from_client));
+                thread::spawn(move || forward(pair.1, pair.0, from_server));
             }
         });
-        Self { port: own_port, next }
+        Self { port: own_port, next, connections, silent }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -56,6 +81,11 @@ impl Proxy {
     /// No answer of the server comes through until they are let through again.
     pub(crate) fn keep_answers_back(&self) {
         *self.next.lock().unwrap() = Next::KeptBack;
+    }
+
+    /// Nothing comes through the connections that there are, in either direction, for ever.
+    pub(crate) fn silence_connections(&self) {
+        self.silent.store(self.connections.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     pub(crate) fn let_answers_through(&self) {
