@@ -15,8 +15,10 @@ use sessile_postgres::PostgresStore;
 use sessile_postgres_fixture::{Database, supertokens::TABLES_OF_USERS};
 
 use crate::{
-    NOW, SUPERTOKENS_TABLES, app, fresh_number, open, options, rotation_of, send, session,
-    sharing::{Counter, connect, wait_for_waiting, wait_until_set_aside},
+    NOW, SUPERTOKENS_TABLES, app, fresh_number,
+    locked::wait_until_set_aside,
+    open, options, rotation_of, send, session,
+    sharing::{Counter, connect, wait_for_waiting},
 };
 
 /// `own-alice`, who is `alice` to the application, is the primary user of `own-google` and of

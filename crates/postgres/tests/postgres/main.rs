@@ -26,6 +26,7 @@ mod examination;
 mod failover;
 mod hosts;
 mod linked;
+mod locked;
 mod log;
 mod outage;
 mod ownership;

@@ -72,6 +72,47 @@ async fn a_restart_in_a_quiet_moment_is_not_noticed() {
     store.rotate_session(&app(), &row.handle, rotation_of(&row)).await.unwrap().unwrap();
 }
 
+/// Whoever is told that nothing happened may act on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_happened_is_not_denied() {
+    let database = Database::new();
+    let proxy = Proxy::to(Cluster::shared().port());
+    let (store, _) = by_way_of(&proxy, &database).await;
+    let row = session();
+    store.insert_session(&app(), row.clone()).await.unwrap();
+    // For connections to come.
+    let name = database.name();
+    database.run(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    proxy.lose_next_answer();
+    let answer = store.rotate_session(&app(), &row.handle, rotation_of(&row)).await;
+    assert_eq!(kind(answer), Some(StoreErrorKind::Unavailable));
+    let found = store.get_session(&app(), &row.handle).await.unwrap().unwrap();
+    assert!(found.previous_refresh_token_hash == Some(row.refresh_token_hash));
+}
+
+/// However many ask at once, no more connections are made than there are to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_connections_are_made_than_were_asked_for() {
+    let database = Database::new();
+    let proxy = Proxy::to(Cluster::shared().port());
+    let options = PostgresOptions::from_url(&database.url_at(proxy.port())).unwrap();
+    let store = options.readers(1).writers(1).open().await.unwrap();
+    let (store, app) = (&store, &app());
+    let rows: Vec<SessionRecord> = (0..50).map(|_| session()).collect();
+    for row in &rows {
+        open(&database).await.insert_session(app, row.clone()).await.unwrap();
+    }
+    let before = proxy.connections();
+    let sent: Vec<_> = rows
+        .iter()
+        .map(|row| send(store.rotate_session(app, &row.handle, rotation_of(row))))
+        .collect();
+    for answer in sent {
+        answer.await.unwrap().unwrap();
+    }
+    assert!(proxy.connections() <= before + 1, "{before}, then {}", proxy.connections());
+}
+
 /// A connection on which nothing comes any more, and nothing says so, is given up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_has_gone_silent_is_replaced() {

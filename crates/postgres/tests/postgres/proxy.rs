@@ -83,9 +83,14 @@ impl Proxy {
         *self.next.lock().unwrap() = Next::KeptBack;
     }
 
+    /// How many have been made.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     /// Nothing comes through the connections that there are, in either direction, for ever.
     pub(crate) fn silence_connections(&self) {
-        self.silent.store(self.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.silent.store(self.connections(), Ordering::SeqCst);
     }
 
     pub(crate) fn let_answers_through(&self) {

@@ -1,7 +1,5 @@
 //! Requests that share statements, and stores that share a database.
 
-use std::collections::BTreeSet;
-
 use sessile_core::{
     SessionHandle, TenantScope,
     clock::Timestamp,
@@ -14,7 +12,10 @@ use sessile_postgres_fixture::{Cluster, Database};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
-use crate::{NOW, SUPERTOKENS_TABLES, app, kind, open, options, rotation_of, send, session};
+use crate::{
+    NOW, SUPERTOKENS_TABLES, app, kind, locked::wait_until_set_aside, open, options, rotation_of,
+    send, session,
+};
 
 /// The statements that PostgreSQL has run in a database.
 pub(crate) struct Counter<'a>(&'a Database);
@@ -68,17 +69,6 @@ pub(crate) fn wait_for_waiting(database: &Database, number: u32) {
             AND clock_timestamp() - query_start > interval '50 ms'"
     );
     while database.rows(&waiting) != ["t"] {}
-}
-
-/// Waits until a request has met with a lock and is asked for again and again, where nothing else
-/// is being done.
-pub(crate) fn wait_until_set_aside(database: &Database) {
-    let last = "SELECT max(query_start) FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'sessile'";
-    let mut times = BTreeSet::new();
-    while times.len() < 5 {
-        times.extend(database.rows(last));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,100 +214,6 @@ async fn a_request_that_cannot_be_done_fails_alone() {
     assert_eq!(kind(homeless.await), Some(StoreErrorKind::UnknownTenant));
     assert_eq!(kind(second.await), Some(StoreErrorKind::AlreadyExists));
     assert_eq!(database.rows("SELECT count(*) FROM session_info"), ["8"]);
-}
-
-/// A session that is locked by another program holds up nobody but who changes it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_locked_session_does_not_hold_up_the_others() {
-    let database = Database::new();
-    let store = open(&database).await;
-    let (locked, free) = (session(), session());
-    for row in [&locked, &free] {
-        store.insert_session(&app(), row.clone()).await.unwrap();
-    }
-    let holder = connect(&database).await;
-    let lock = format!(
-        "BEGIN; SELECT * FROM session_info WHERE session_handle = '{}' FOR UPDATE",
-        locked.handle
-    );
-    let app = &app();
-    let write = |row: &SessionRecord| {
-        let handle = row.handle.clone();
-        let store = store.clone();
-        async move { store.replace_session_data(app, &handle, "{}".into(), None, NOW).await }
-    };
-    // One alone, and many more than there are connections.
-    for count in [1, 20] {
-        holder.batch_execute(&lock).await.unwrap();
-        let waiting: Vec<_> = (0..count).map(|_| send(write(&locked))).collect();
-        wait_until_set_aside(&database);
-        assert_eq!(write(&free).await.unwrap(), DataReplacement::Replaced);
-        holder.batch_execute("COMMIT").await.unwrap();
-        for answer in waiting {
-            assert_eq!(answer.await.unwrap(), DataReplacement::Replaced);
-        }
-    }
-}
-
-/// Neither those that share its statement, nor those whose statement was sent behind that.
-#[tokio::test(flavor = "multi_thread")]
-async fn locked_sessions_do_not_hold_up_what_came_with_them() {
-    const LOCKED: [usize; 2] = [7, 90];
-    let database = Database::new();
-    // One for each that is locked, and one for the others.
-    let store = options(&database).writers(3).open().await.unwrap();
-    let app = &app();
-    let rows: Vec<SessionRecord> = (0..100).map(|_| session()).collect();
-    for row in &rows {
-        store.insert_session(app, row.clone()).await.unwrap();
-    }
-    let holder = connect(&database).await;
-    let lock = format!(
-        "BEGIN; SELECT * FROM session_info WHERE session_handle IN ('{}', '{}') FOR UPDATE",
-        rows[LOCKED[0]].handle, rows[LOCKED[1]].handle
-    );
-    macro_rules! at_once {
-        ($row:ident => $request:expr, $answer:ident => $check:expr) => {
-            for locked in [&LOCKED[..1], &LOCKED] {
-                holder.batch_execute(&lock).await.unwrap();
-                let mut sent = Vec::new();
-                let mut waiting = Vec::new();
-                for (number, $row) in rows.iter().enumerate() {
-                    match LOCKED.iter().position(|locked| *locked == number) {
-                        Some(place) if place < locked.len() => waiting.push(send($request)),
-                        Some(_) => {}
-                        None => sent.push(send($request)),
-                    }
-                }
-                for answer in sent {
-                    let $answer = answer.await.unwrap();
-                    assert!($check);
-                }
-                wait_until_set_aside(&database);
-                holder.batch_execute("COMMIT").await.unwrap();
-                for answer in waiting {
-                    let $answer = answer.await.unwrap();
-                    assert!($check);
-                }
-            }
-        };
-    }
-    let unmoved = |row: &SessionRecord| {
-        let mut rotation = rotation_of(row);
-        rotation.change.current = row.refresh_token_hash;
-        rotation
-    };
-    at_once!(
-        row => store.rotate_session(app, &row.handle, unmoved(row)), answer => answer.is_some()
-    );
-    at_once!(
-        row => store.replace_session_data(app, &row.handle, "{}".into(), None, NOW),
-        answer => answer == DataReplacement::Replaced
-    );
-    at_once!(
-        row => store.replace_jwt_payload(app, &row.handle, "{}".into(), NOW),
-        answer => answer.is_some()
-    );
 }
 
 /// All sessions of a user end at one moment: what is added while they are about to is there after.
