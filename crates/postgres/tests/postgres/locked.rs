@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 
 use crate::{
     NOW, app, kind, open, options,
+    outage::end_connections,
     proxy::Proxy,
     rotation_of, send, session,
     sharing::{connect, wait_for_waiting},
@@ -230,10 +231,7 @@ async fn what_comes_too_late_is_not_done() {
         let text = format!("\"{text}\"");
         store.replace_session_data(app, &row.handle, text, None, NOW)
     };
-    database.run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'sessile'",
-    );
+    end_connections(&database);
     // A connection is being made all the while.
     proxy.keep_answers_back();
     assert_eq!(kind(write("late").await), Some(StoreErrorKind::Unavailable));

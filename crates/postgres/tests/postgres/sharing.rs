@@ -216,6 +216,44 @@ async fn a_request_that_cannot_be_done_fails_alone() {
     assert_eq!(database.rows("SELECT count(*) FROM session_info"), ["8"]);
 }
 
+/// A rotation is not taken for another one's because what came with it cannot be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_fails_alone() {
+    let database = Database::new();
+    let store = options(&database).writers(1).open().await.unwrap();
+    let (store, app) = (&store, &app());
+    let rows: Vec<SessionRecord> = (0..6).map(|_| session()).collect();
+    for row in &rows {
+        store.insert_session(app, row.clone()).await.unwrap();
+    }
+    let unreadable = &rows[3].handle;
+    database.run(&format!(
+        "UPDATE session_info SET prev_refresh_token_hash_2 = 'none'
+        WHERE session_handle = '{unreadable}'"
+    ));
+    let holder = connect(&database).await;
+    holder.batch_execute("BEGIN; LOCK TABLE session_info IN SHARE MODE").await.unwrap();
+    let rotate = |row: &SessionRecord| {
+        let (handle, mut rotation) = (row.handle.clone(), rotation_of(row));
+        if handle == *unreadable {
+            rotation.change.advance = None;
+        }
+        send(async move { store.rotate_session(app, &handle, rotation).await })
+    };
+    let sent: Vec<_> = rows.iter().map(rotate).collect();
+    wait_for_waiting(&database, 1);
+    holder.batch_execute("COMMIT").await.unwrap();
+    for (answer, row) in sent.into_iter().zip(&rows) {
+        match answer.await {
+            Ok(rotated) => assert!(rotated.is_some(), "{}", row.handle),
+            Err(error) => {
+                assert_eq!(error.kind(), StoreErrorKind::Other, "{error}");
+                assert_eq!(row.handle, *unreadable);
+            }
+        }
+    }
+}
+
 /// All sessions of a user end at one moment: what is added while they are about to is there after.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_session_begins_while_all_of_its_user_are_about_to_end() {
