@@ -5,16 +5,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    time::{Instant, timeout},
-};
-use tokio_postgres::Config;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     connection::Connection,
     failure::Failure,
     names::Names,
+    servers::Servers,
     suspension::{Admitted, Suspension},
     tenure::Tenure,
     tls::Tls,
@@ -35,12 +32,11 @@ pub(crate) struct Connector {
 }
 
 struct Inner {
-    config: Config,
+    servers: Servers,
     tls: Tls,
     description: String,
     names: Arc<Names>,
     runtime: Handle,
-    connect_timeout: Duration,
     request_timeout: Duration,
 }
 
@@ -52,12 +48,11 @@ impl Connector {
         (connect_timeout, request_timeout): (Duration, Duration),
     ) -> Self {
         let inner = Inner {
-            config: target.config,
+            servers: Servers::new(target.servers, connect_timeout, &target.description),
             tls: target.tls,
             description: target.description,
             names,
             runtime,
-            connect_timeout,
             request_timeout,
         };
         Self {
@@ -136,15 +131,7 @@ impl Inner {
         mut admitted: Admitted,
         tenure: Tenure,
     ) -> Result<Arc<Connection>, Failure> {
-        let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len()).max(1);
-        let hosts = u32::try_from(hosts).unwrap_or(1);
-        let connecting = self.config.connect(self.tls.connector.clone());
-        // The configured timeout is one for each host, and does not cover the handshakes.
-        let connecting = timeout(self.connect_timeout.saturating_mul(hosts), connecting);
-        let (client, driver) = connecting
-            .await
-            .map_err(|_| Failure::Unreachable(format!("{}: no answer in time", self.description)))?
-            .map_err(|error| Failure::of_connecting(&error, &self.description))?;
+        let (client, driver) = self.servers.connect(&self.tls.connector).await?;
         self.runtime.spawn(async move {
             let ended = tokio::select! {
                 biased;

@@ -72,9 +72,9 @@ impl Failure {
         }
     }
 
-    /// What went wrong while connecting to `target`.
-    pub(crate) fn of_connecting(error: &tokio_postgres::Error, target: &str) -> Self {
-        Self::Unreachable(format!("{target}: {}", describe(error)))
+    /// What went wrong while connecting.
+    pub(crate) fn reason_of(error: &tokio_postgres::Error) -> String {
+        describe(error)
     }
 
     /// Whether the same statement may well succeed when it is repeated.

@@ -38,6 +38,7 @@ mod pool;
 mod record;
 mod retirement;
 mod schema;
+mod servers;
 mod shared;
 mod statements;
 mod store;

@@ -2,11 +2,15 @@ use std::{fmt, time::Duration};
 
 use sessile_core::{policy::SigningKeyKind, store::StoreError};
 use tokio::runtime::Handle;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode, TargetSessionAttrs},
+};
 
 use crate::{
     names::{InvalidName, Names, Naming},
     ownership::Ownership,
+    servers::each_server,
     store::PostgresStore,
     tls::Tls,
     url::{InvalidSettings, Settings, connection_string, settings_of},
@@ -47,7 +51,8 @@ const DEAD_PEER: &[(&str, &str)] =
 
 /// How to connect, worked out of the options.
 pub(crate) struct Target {
-    pub(crate) config: tokio_postgres::Config,
+    /// Each that may be the one.
+    pub(crate) servers: Vec<Config>,
     pub(crate) tls: Tls,
     /// Hosts and database, for error messages.
     pub(crate) description: String,
@@ -223,38 +228,48 @@ impl PostgresOptions {
         for (name, value) in DEAD_PEER {
             settings.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
         }
-        let mut config: tokio_postgres::Config =
-            connection_string(&settings).parse().map_err(|error: tokio_postgres::Error| {
-                // Its source names the setting, never the value.
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                InvalidSettings(source.unwrap_or_else(|| error.to_string()))
-            })?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            config.host("localhost");
-        }
-        if config.get_user().is_none() {
+        let read = |settings: &Settings| {
+            let mut config: Config =
+                connection_string(settings).parse().map_err(|error: tokio_postgres::Error| {
+                    // Its source names the setting, never the value.
+                    let source = std::error::Error::source(&error).map(ToString::to_string);
+                    InvalidSettings(source.unwrap_or_else(|| error.to_string()))
+                })?;
+            if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+                config.host("localhost");
+            }
+            Ok::<_, InvalidSettings>(config)
+        };
+        let all = read(&settings)?;
+        if all.get_user().is_none() {
             return Err(InvalidSettings("no user is named".into()));
         }
-        let is_local = |host: &Host| !matches!(host, Host::Tcp(_));
-        let is_local = !config.get_hosts().is_empty() && config.get_hosts().iter().all(is_local);
-        // As libpq: nobody listens in on a socket of this machine.
-        config.ssl_mode(if is_local { tokio_postgres::config::SslMode::Disable } else { tls.mode });
-        if config.get_hosts().len().max(config.get_hostaddrs().len()) > 1 && !chooses_server {
-            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        let are_several = all.get_hosts().len().max(all.get_hostaddrs().len()) > 1;
+        let mut servers = Vec::new();
+        for server in each_server(&settings) {
+            let mut config = read(&server)?;
+            let is_local = |host: &Host| !matches!(host, Host::Tcp(_));
+            let is_local =
+                !config.get_hosts().is_empty() && config.get_hosts().iter().all(is_local);
+            // As libpq: nobody listens in on a socket of this machine.
+            config.ssl_mode(if is_local { SslMode::Disable } else { tls.mode });
+            if are_several && !chooses_server {
+                config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            }
+            if !names_program {
+                config.application_name("sessile");
+            }
+            if !acknowledged_within.is_zero() {
+                config.tcp_user_timeout(acknowledged_within);
+            }
+            config.connect_timeout(self.connect_timeout);
+            servers.push(config);
         }
-        if !names_program {
-            config.application_name("sessile");
-        }
-        if !acknowledged_within.is_zero() {
-            config.tcp_user_timeout(acknowledged_within);
-        }
-        config.connect_timeout(self.connect_timeout);
-        let description = description(&config);
-        Ok(Target { config, tls, description })
+        Ok(Target { servers, tls, description: description(&all) })
     }
 }
 
-fn description(config: &tokio_postgres::Config) -> String {
+fn description(config: &Config) -> String {
     let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| {
         let ports = config.get_ports();
         let port = ports.get(index).or_else(|| ports.first()).copied().unwrap_or(5432);
@@ -290,11 +305,16 @@ mod tests {
 
     #[test]
     fn several_hosts_mean_one_that_takes_writes() {
-        let attributes = |url| target(url).unwrap().config.get_target_session_attrs();
-        assert_eq!(attributes("postgresql://a@one"), TargetSessionAttrs::Any);
-        assert_eq!(attributes("postgresql://a@one,two"), TargetSessionAttrs::ReadWrite);
-        let url = "postgresql://a@one,two?target_session_attrs=any";
-        assert_eq!(attributes(url), TargetSessionAttrs::Any);
+        use TargetSessionAttrs::{Any, ReadWrite};
+
+        let attributes = |url| {
+            let servers = target(url).unwrap().servers.into_iter();
+            servers.map(|config| config.get_target_session_attrs()).collect::<Vec<_>>()
+        };
+        assert_eq!(attributes("postgresql://a@one"), [Any]);
+        assert_eq!(attributes("postgresql://a@one,two"), [ReadWrite, ReadWrite]);
+        assert_eq!(attributes("postgresql://a@one,two?target_session_attrs=any"), [Any, Any]);
+        assert_eq!(attributes("postgresql://a@one,two?load_balance_hosts=random"), [ReadWrite]);
     }
 
     #[test]

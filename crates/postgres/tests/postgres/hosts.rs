@@ -1,10 +1,10 @@
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
 use sessile_core::store::{Store, StoreErrorKind};
 use sessile_postgres::PostgresOptions;
 use sessile_postgres_fixture::{Cluster, Database, Shutdown};
 
-use crate::{app, kind, session};
+use crate::{app, kind, outage::end_connections, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_away_is_passed_over() {
@@ -16,6 +16,25 @@ async fn a_server_that_is_away_is_passed_over() {
     let url = database.url_at_any_of(&[closed_port, Cluster::shared().port()]);
     let store = PostgresOptions::from_url(&url).unwrap().open().await.unwrap();
     store.insert_session(&app(), session()).await.unwrap();
+}
+
+/// A server that accepts connections and says nothing costs its time once, and not whenever a
+/// connection is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_silent_is_passed_over() {
+    let database = Database::new();
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let ports = [silent.local_addr().unwrap().port(), Cluster::shared().port()];
+    let options = PostgresOptions::from_url(&database.url_at_any_of(&ports)).unwrap();
+    let store = options.connect_timeout(Duration::from_millis(200)).open().await.unwrap();
+    for _ in 0..3 {
+        end_connections(&database);
+        let row = session();
+        store.insert_session(&app(), row.clone()).await.unwrap();
+        store.get_session(&app(), &row.handle).await.unwrap().unwrap();
+    }
+    silent.set_nonblocking(true).unwrap();
+    assert_eq!(silent.incoming().map_while(Result::ok).count(), 1);
 }
 
 /// The one that takes writes is found, and found again when another one takes its place.
