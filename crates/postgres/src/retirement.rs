@@ -7,22 +7,45 @@ use sessile_core::store::StoreError;
 use crate::{
     connection::Connection,
     failure::{Failure, Task},
+    ownership::Ownership,
     store::PostgresStore,
 };
 
-/// The tables of sessions, keys and secrets of refresh tokens. A SuperTokens core has more to do
-/// with the others.
-const RETIRED: [&str; 6] = [
+/// The tables in which nobody writes any more: those of sessions, keys and secrets of refresh tokens,
+/// and the one that every change of a tenant by a store touches.
+const RETIRED: [&str; 7] = [
     "{session_info}",
     "{sessile_session}",
     "{session_access_token_signing_keys}",
     "{jwt_signing_keys}",
     "{sessile_signing_key}",
     "{sessile_secret}",
+    "{sessile_tenant}",
 ];
 
-/// Those that must not change while the rest is read.
-const HELD: [&str; 3] = ["{key_value}", "{tenant_configs}", "{tenants}"];
+/// Those of which a part is retired, or all where the database is Sessile's own: a SuperTokens core
+/// has more to do with them. They must not change while the rest is read.
+const HELD: [&str; 4] = ["{key_value}", "{apps}", "{tenants}", "{tenant_configs}"];
+
+const ANY_STATEMENT: [&str; 2] = ["BEFORE INSERT OR UPDATE OR DELETE", "FOR EACH STATEMENT"];
+
+/// Where an app or tenant is there already, it may be made sure of all the same.
+const ANY_ROW: [&str; 2] = ["AFTER INSERT OR UPDATE OR DELETE", "FOR EACH ROW"];
+
+const REFRESH_TOKEN_SECRET: [&str; 2] =
+    ["BEFORE INSERT OR UPDATE", "FOR EACH ROW WHEN (NEW.name = 'refresh_token_key')"];
+
+/// The tables that get a trigger: when it fires, and for what.
+fn triggers(ownership: Ownership) -> Vec<(&'static str, [&'static str; 2])> {
+    let mut triggers: Vec<_> = RETIRED.iter().map(|table| (*table, ANY_STATEMENT)).collect();
+    triggers.push(("{key_value}", REFRESH_TOKEN_SECRET));
+    if ownership == Ownership::Own {
+        let tenants = [("{apps}", ANY_ROW), ("{tenants}", ANY_ROW)];
+        triggers.extend(tenants);
+        triggers.push(("{tenant_configs}", ANY_STATEMENT));
+    }
+    triggers
+}
 
 /// How often the locks are tried, each time for two seconds: whoever waits for one holds up
 /// everybody who comes after.
@@ -37,8 +60,8 @@ const TASK: Task = Task::Write("keeping writers out");
 #[derive(Debug)]
 pub struct HeldWriters {
     connection: Arc<Connection>,
-    /// Keeps what serves the connection.
-    _store: PostgresStore,
+    /// It also keeps what serves the connection.
+    store: PostgresStore,
 }
 
 impl PostgresStore {
@@ -49,7 +72,7 @@ impl PostgresStore {
     /// [`Unavailable`](sessile_core::store::StoreErrorKind::Unavailable) when they do not end.
     pub async fn hold_writers(&self) -> Result<HeldWriters, StoreError> {
         let connection = self.hold().await.map_err(|failure| failure.report(TASK))?;
-        Ok(HeldWriters { connection, _store: self.clone() })
+        Ok(HeldWriters { connection, store: self.clone() })
     }
 
     async fn hold(&self) -> Result<Arc<Connection>, Failure> {
@@ -87,7 +110,7 @@ impl PostgresStore {
     pub async fn reinstate(&self) -> Result<(), StoreError> {
         let reinstate = async {
             let connection = self.hold().await?;
-            for table in RETIRED {
+            for table in [RETIRED.as_slice(), &HELD].concat() {
                 let sql = format!("DROP TRIGGER IF EXISTS sessile_retired ON {table}");
                 connection.execute_template(&sql).await?;
             }
@@ -104,7 +127,8 @@ const FUNCTION: &str = "{schema}.\"{sessile_store:bare}_retired\"";
 impl HeldWriters {
     /// Lets nobody write any more, running processes and SuperTokens' core included: every write
     /// fails with [`NotWritable`](sessile_core::store::StoreErrorKind::NotWritable) until the store
-    /// is [reinstated](PostgresStore::reinstate). Reads go on. The user must own the tables.
+    /// is [reinstated](PostgresStore::reinstate). Reads go on. The user must own the tables. In a
+    /// database that is shared with a SuperTokens core, that goes on with apps, tenants and users.
     ///
     /// # Errors
     /// [`StoreError`] when that cannot be written; then all is as it was.
@@ -119,11 +143,11 @@ impl HeldWriters {
                 END $$"
             );
             self.connection.execute_template(&function).await?;
-            for table in RETIRED {
+            for (table, [event, each]) in triggers(self.store.ownership()) {
                 let sql = format!(
                     "DROP TRIGGER IF EXISTS sessile_retired ON {table};
-                    CREATE TRIGGER sessile_retired BEFORE INSERT OR UPDATE OR DELETE ON {table}
-                    FOR EACH STATEMENT EXECUTE FUNCTION {FUNCTION}()"
+                    CREATE TRIGGER sessile_retired {event} ON {table}
+                    {each} EXECUTE FUNCTION {FUNCTION}()"
                 );
                 self.connection.execute_template(&sql).await?;
             }

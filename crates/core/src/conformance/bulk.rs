@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The sessions of the app, in the order in which the store gives them.
-async fn exported(store: &impl BulkStore, app: &AppId) -> Vec<SessionRecord> {
+pub(super) async fn exported(store: &impl BulkStore, app: &AppId) -> Vec<SessionRecord> {
     let mut export = answered(store.export_sessions().await);
     let mut sessions = Vec::new();
     let mut last = None;

@@ -13,6 +13,7 @@ mod limits;
 mod names;
 mod removal;
 mod replacement;
+mod retirement;
 mod rotation;
 mod samples;
 mod sessions;
@@ -43,6 +44,7 @@ pub use replacement::{
     jwt_payloads_are_replaced, no_acknowledged_increment_is_lost, nothing_is_replaced_once_expired,
     session_data_is_replaced, session_data_is_replaced_in_the_expected_version,
 };
+pub use retirement::a_retired_store_refuses_every_write;
 pub use rotation::{
     a_rotation_changes_what_it_says, a_rotation_ends_with_the_session, a_rotation_needs_its_guard,
     one_of_many_rotations_happens, rotations_agree_with_the_rules,

@@ -8,11 +8,11 @@ use crate::{
 };
 
 #[expect(clippy::expect_used, reason = "the names below are valid")]
-fn tenant_id(name: &str) -> TenantId {
+pub(super) fn tenant_id(name: &str) -> TenantId {
     name.parse().expect("a valid tenant id")
 }
 
-fn tenant(app: &AppId, name: &str) -> StoredTenant {
+pub(super) fn tenant(app: &AppId, name: &str) -> StoredTenant {
     StoredTenant {
         app: app.clone(),
         tenant: tenant_id(name),
@@ -24,14 +24,14 @@ fn tenant(app: &AppId, name: &str) -> StoredTenant {
 }
 
 /// The tenants of the app, by their names.
-async fn tenants_of(store: &impl TenantStore, app: &AppId) -> Vec<StoredTenant> {
+pub(super) async fn tenants_of(store: &impl TenantStore, app: &AppId) -> Vec<StoredTenant> {
     let mut tenants = answered(store.tenants().await);
     tenants.retain(|tenant| tenant.app == *app);
     tenants.sort_by(|one, other| one.tenant.cmp(&other.tenant));
     tenants
 }
 
-fn session_in(tenant: &str) -> SessionRecord {
+pub(super) fn session_in(tenant: &str) -> SessionRecord {
     let handle = match tenant {
         "public" => fresh_name(),
         tenant => format!("{}_{tenant}", fresh_name()),

@@ -180,7 +180,10 @@ async fn put_in(
 
 pub(crate) static REMOVE_CONFIG: Template = Template {
     name: "remove_tenant_config",
-    text: "DELETE FROM {tenant_configs}
+    text: "WITH factors AS (
+            DELETE FROM {sessile_tenant} WHERE app_id = $1 AND tenant_id = $2
+        )
+        DELETE FROM {tenant_configs}
         WHERE connection_uri_domain = '' AND app_id = $1 AND tenant_id = $2 RETURNING 1",
 };
 
@@ -222,7 +225,8 @@ pub(crate) async fn remove(
 
 pub(crate) static REMOVE_CONFIGS: Template = Template {
     name: "remove_tenant_configs",
-    text: "DELETE FROM {tenant_configs} WHERE connection_uri_domain = '' AND app_id = $1
+    text: "WITH factors AS (DELETE FROM {sessile_tenant} WHERE app_id = $1)
+        DELETE FROM {tenant_configs} WHERE connection_uri_domain = '' AND app_id = $1
         RETURNING 1",
 };
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use sessile_core::{
     clock::Timestamp,
+    conformance,
     store::{BulkStore as _, Store as _, StoreErrorKind, StoredSigningKey},
 };
 use sessile_postgres_fixture::Database;
@@ -37,6 +38,25 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
 
     mover.reinstate().await.unwrap();
     assert_eq!(insert().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_store_refuses_every_write() {
+    for is_shared in [false, true] {
+        let database = Database::new();
+        if is_shared {
+            database.run(SUPERTOKENS_TABLES);
+        }
+        let store = open(&database).await;
+        assert_eq!(store.is_shared_with_supertokens(), is_shared);
+        let retire = async { store.hold_writers().await.unwrap().retire().await.unwrap() };
+        conformance::a_retired_store_refuses_every_write(&store, retire).await;
+        store.reinstate().await.unwrap();
+        store.insert_session(&app(), session()).await.unwrap();
+        let left = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal;
+            SELECT proname FROM pg_proc WHERE proname LIKE 'sessile%'";
+        assert!(database.rows(left).is_empty(), "{:?}", database.rows(left));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

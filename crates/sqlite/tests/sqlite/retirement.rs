@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sessile_core::{
-    AppId,
+    AppId, conformance,
     store::{Store as _, StoreErrorKind, TenantStore as _},
 };
 use sessile_sqlite::{SqliteStore, examine};
@@ -45,4 +45,14 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
     mover.reinstate().unwrap();
     assert!(!examine(folder.file(""), None).unwrap().is_retired);
     assert_eq!(insert().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_retired_store_refuses_every_write() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let retire = async { store.hold_writers().unwrap().retire().unwrap() };
+    conformance::a_retired_store_refuses_every_write(&store, retire).await;
+    store.reinstate().unwrap();
+    store.insert_session(&AppId::default(), session()).await.unwrap();
 }
