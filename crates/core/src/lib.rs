@@ -36,6 +36,7 @@ mod error;
 mod identifier;
 mod json;
 mod keys;
+mod moves;
 mod refresh_token;
 mod sealed;
 mod secret;

@@ -9,6 +9,7 @@ use std::{error::Error as StdError, fmt, future::Future, num::NonZeroUsize};
 
 pub use crate::{
     bulk_store::{BulkStore, SessionExport},
+    moves::Moves,
     stored_keys::StoredSecret,
     stored_session::{Accounts, Owner, RemovedSession, SessionRecord},
     tenant_store::{StoredTenant, TenantStore},

@@ -2,12 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sessile_core::store::StoreError;
+use sessile_core::{
+    AppId, TenantId,
+    store::{Moves, StoreError},
+};
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, Template},
     failure::{Failure, Task},
     ownership::Ownership,
+    record::column_of,
+    shared::Manner,
+    statements::tenants,
     store::PostgresStore,
 };
 
@@ -45,6 +51,50 @@ fn triggers(ownership: Ownership) -> Vec<(&'static str, [&'static str; 2])> {
         triggers.push(("{tenant_configs}", ANY_STATEMENT));
     }
     triggers
+}
+
+const ARRIVAL: &str = "sessile_arrival";
+const DEPARTURE: &str = "sessile_departure";
+
+/// The trigger says whether it is retired; the notes are kept where a SuperTokens core, too, keeps
+/// what there is one of.
+static MOVES: Template = Template {
+    name: "moves",
+    text: "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger
+                WHERE tgrelid = '{session_info}'::regclass AND tgname = 'sessile_retired'),
+            (SELECT value FROM {key_value}
+                WHERE app_id = 'public' AND tenant_id = 'public' AND name = 'sessile_arrival'),
+            (SELECT value FROM {key_value}
+                WHERE app_id = 'public' AND tenant_id = 'public' AND name = 'sessile_departure')",
+};
+
+static NOTE: Template = Template {
+    name: "note_move",
+    text: "INSERT INTO {key_value} (app_id, tenant_id, name, value, created_at_time)
+        VALUES ('public', 'public', $1, $2,
+            (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+        ON CONFLICT (app_id, tenant_id, name) DO UPDATE SET
+            value = excluded.value, created_at_time = excluded.created_at_time",
+};
+
+static FORGET: Template = Template {
+    name: "forget_move",
+    text: "DELETE FROM {key_value} WHERE app_id = 'public' AND tenant_id = 'public' AND name = $1",
+};
+
+async fn note_down(connection: &Connection, name: &str, note: &str) -> Result<(), Failure> {
+    tenants::make(connection, &AppId::default(), TenantId::default().as_str()).await?;
+    connection.query(&NOTE, &[&name, &note]).await.map(drop)
+}
+
+async fn moves(connection: &Connection) -> Result<Moves, Failure> {
+    let rows = connection.query(&MOVES, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(Moves::default()) };
+    Ok(Moves {
+        is_retired: column_of(row, 0)?,
+        arrival: column_of(row, 1)?,
+        departure: column_of(row, 2)?,
+    })
 }
 
 /// How often the locks are tried, each time for two seconds: whoever waits for one holds up
@@ -103,6 +153,27 @@ impl PostgresStore {
         }
     }
 
+    /// What is known of moves to this store and from it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn moves(&self) -> Result<Moves, StoreError> {
+        let read = |connection: Arc<Connection>| async move { moves(&connection).await };
+        self.shared.read("reading what was moved", read).await
+    }
+
+    /// Keeps a note of sessions that are moved here, in place of an earlier one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be written.
+    pub async fn note_arrival(&self, note: &str) -> Result<(), StoreError> {
+        let manner = Manner::repeatable("noting what is moved");
+        let write = |connection: Arc<Connection>, note: Arc<String>| async move {
+            note_down(&connection, ARRIVAL, &note).await
+        };
+        self.shared.write(manner, note.to_owned(), write).await
+    }
+
     /// Lets writers in again after [`HeldWriters::retire`].
     ///
     /// # Errors
@@ -115,6 +186,7 @@ impl PostgresStore {
                 connection.execute_template(&sql).await?;
             }
             connection.execute_template(&format!("DROP FUNCTION IF EXISTS {FUNCTION}()")).await?;
+            connection.query(&FORGET, &[&DEPARTURE]).await?;
             connection.execute("COMMIT", Duration::MAX).await
         };
         reinstate.await.map_err(|failure| failure.report(TASK))
@@ -129,11 +201,14 @@ impl HeldWriters {
     /// fails with [`NotWritable`](sessile_core::store::StoreErrorKind::NotWritable) until the store
     /// is [reinstated](PostgresStore::reinstate). Reads go on. The user must own the tables. In a
     /// database that is shared with a SuperTokens core, that goes on with apps, tenants and users.
+    /// `note` says where the sessions are, and is kept until then.
     ///
     /// # Errors
-    /// [`StoreError`] when that cannot be written; then all is as it was.
-    pub async fn retire(self) -> Result<(), StoreError> {
+    /// [`StoreError`] when that cannot be written. Where the connection was lost it may have been:
+    /// whoever can [hold the writers](PostgresStore::hold_writers) afterwards sees what came of it.
+    pub async fn retire(self, note: &str) -> Result<(), StoreError> {
         let retire = async {
+            note_down(&self.connection, DEPARTURE, note).await?;
             // The code is that of a server which takes no writes.
             let function = format!(
                 "CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
-use sessile_core::store::StoreError;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use sessile_core::store::{Moves, StoreError};
 
 use crate::{
     failure::{Failure, Task},
@@ -18,6 +18,12 @@ const CHANGES: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const TASK: Task = Task::Write("keeping writers out");
+
+/// It is made for the first note, so that a file of whose sessions none was ever moved is as it was.
+const MOVES: &str = "CREATE TABLE IF NOT EXISTS moves (
+    kind TEXT PRIMARY KEY CHECK (kind IN ('arrival', 'departure')),
+    note TEXT NOT NULL
+) STRICT, WITHOUT ROWID";
 
 /// As long as this lives, nobody writes to the store: writers wait, and fail with
 /// [`Unavailable`](sessile_core::store::StoreErrorKind::Unavailable) where that takes longer than
@@ -34,6 +40,27 @@ impl SqliteStore {
         self.begin().map(HeldWriters).map_err(|failure| failure.report(TASK))
     }
 
+    /// What is known of moves to this store and from it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn moves(&self) -> Result<Moves, StoreError> {
+        self.shared
+            .readers
+            .submit("reading what was moved", |connection| Ok(moves(connection)?))
+            .await
+    }
+
+    /// Keeps a note of sessions that are moved here, in place of an earlier one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be written.
+    pub async fn note_arrival(&self, note: &str) -> Result<(), StoreError> {
+        let text = note.to_owned();
+        let work = move |connection: &_| Ok(note_down(connection, "arrival", &text)?);
+        self.shared.writer.submit("noting what is moved", work).await
+    }
+
     /// Lets writers in again after [`HeldWriters::retire`].
     ///
     /// # Errors
@@ -44,6 +71,8 @@ impl SqliteStore {
             for (name, ..) in triggers() {
                 connection.execute_batch(&format!("DROP TRIGGER IF EXISTS {name}"))?;
             }
+            connection.execute_batch(MOVES)?;
+            connection.execute("DELETE FROM moves WHERE kind = 'departure'", [])?;
             Ok(connection.execute_batch("COMMIT")?)
         };
         reinstate().map_err(|failure| failure.report(TASK))
@@ -64,12 +93,14 @@ impl SqliteStore {
 impl HeldWriters {
     /// Lets nobody write any more, running processes included: every write fails with
     /// [`NotWritable`](sessile_core::store::StoreErrorKind::NotWritable) until the store is
-    /// [reinstated](SqliteStore::reinstate). Reads go on.
+    /// [reinstated](SqliteStore::reinstate). Reads go on. `note` says where the sessions are, and is
+    /// kept until then.
     ///
     /// # Errors
-    /// [`StoreError`] when that cannot be written; then all is as it was.
-    pub fn retire(self) -> Result<(), StoreError> {
+    /// [`StoreError`] when that cannot be written, or may not have been.
+    pub fn retire(self, note: &str) -> Result<(), StoreError> {
         let retire = || -> rusqlite::Result<()> {
+            note_down(&self.0, "departure", note)?;
             for (name, change, table) in triggers() {
                 self.0.execute_batch(&format!(
                     "CREATE TRIGGER IF NOT EXISTS {name} BEFORE {change} ON {table} BEGIN
@@ -81,6 +112,27 @@ impl HeldWriters {
         };
         retire().map_err(|error| Failure::from(error).report(TASK))
     }
+}
+
+fn note_down(connection: &Connection, kind: &str, note: &str) -> rusqlite::Result<()> {
+    connection.execute_batch(MOVES)?;
+    let sql =
+        "INSERT INTO moves VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET note = excluded.note";
+    connection.execute(sql, [kind, note]).map(drop)
+}
+
+fn moves(connection: &Connection) -> rusqlite::Result<Moves> {
+    let mut moves = Moves { is_retired: is_retired(connection)?, ..Moves::default() };
+    let sql = "SELECT EXISTS (SELECT * FROM sqlite_schema WHERE type = 'table' AND name = 'moves')";
+    if connection.query_row(sql, [], |row| row.get(0))? {
+        let note = |kind: &str| {
+            let sql = "SELECT note FROM moves WHERE kind = ?";
+            connection.query_row(sql, [kind], |row| row.get(0)).optional()
+        };
+        moves.arrival = note("arrival")?;
+        moves.departure = note("departure")?;
+    }
+    Ok(moves)
 }
 
 /// Whether nobody can write to the store.

@@ -8,7 +8,7 @@ use sessile::{
     store::{BulkStore, SessionExport, SessionRecord, StoredTenant},
 };
 
-use super::side::Side;
+use super::side::{Movable, Side};
 
 /// How many sessions are put at once.
 const BATCH: usize = 500;
@@ -21,7 +21,7 @@ pub(super) struct Copy<'a, S, T> {
     pub(super) to: &'a Side<T>,
 }
 
-impl<S: BulkStore, T: BulkStore> Copy<'_, S, T> {
+impl<S: Movable, T: BulkStore> Copy<'_, S, T> {
     /// Checks that the target can have what the source has, and that nothing else is in it. The
     /// secrets of an app are random: whatever has the same is a copy.
     pub(super) async fn check(&self) -> anyhow::Result<()> {
@@ -60,6 +60,7 @@ impl<S: BulkStore, T: BulkStore> Copy<'_, S, T> {
     /// Copies what the target does not have or has otherwise, removes what it has too much, and
     /// says how many sessions and keys that were.
     pub(super) async fn synchronise(&self, name: &str) -> anyhow::Result<usize> {
+        self.check_not_moved().await?;
         self.copy_tenants().await?;
         for app in self.from.store.apps().await? {
             self.copy_secrets(&app).await?;
@@ -67,6 +68,16 @@ impl<S: BulkStore, T: BulkStore> Copy<'_, S, T> {
         let mut changes = self.copy_keys().await?;
         changes += self.copy_sessions(name).await?;
         Ok(changes)
+    }
+
+    /// Whoever has moved the sessions meanwhile has told somebody to start servers on their target.
+    async fn check_not_moved(&self) -> anyhow::Result<()> {
+        ensure!(
+            !self.from.store.moves().await?.is_retired,
+            "the sessions of {} were moved away meanwhile: run this again to see where to",
+            self.from.place,
+        );
+        Ok(())
     }
 
     async fn copy_tenants(&self) -> anyhow::Result<()> {
@@ -142,6 +153,7 @@ impl<S: BulkStore, T: BulkStore> Copy<'_, S, T> {
             }
             compared += 1;
             if changed.is_large() {
+                self.check_not_moved().await?;
                 changed.write(&self.to.store).await?;
             }
             if compared % TOLD_EVERY == 0 {
@@ -152,6 +164,7 @@ impl<S: BulkStore, T: BulkStore> Copy<'_, S, T> {
             changed.remove(&app, &session.handle);
             removed += 1;
         }
+        self.check_not_moved().await?;
         changed.write(&self.to.store).await?;
         eprintln!("{name}: {compared} sessions compared, {copied} copied, {removed} removed");
         Ok(copied + removed)

@@ -2,6 +2,8 @@
 
 mod copy;
 mod digest;
+mod finished;
+mod notes;
 mod side;
 
 use std::{ffi::OsString, path::Path};
@@ -14,6 +16,7 @@ use sessile_server::{Settings, Sources};
 use self::{
     copy::Copy,
     digest::Digest,
+    notes::Departure,
     side::{AnySide, Movable, Side},
 };
 use crate::serve::Place;
@@ -73,6 +76,10 @@ pub(crate) async fn run(arguments: &MigrateArguments) -> anyhow::Result<()> {
     match (&arguments.from, &arguments.to, &arguments.reinstate) {
         (Some(from), Some(to), _) => {
             let from = AnySide::open_source(place(from)?).await.context("the source")?;
+            let moves = from.moves().await.context("the source")?;
+            if moves.is_retired {
+                return finished::tell(from.place(), &moves, place(to)?).await;
+            }
             let to = AnySide::open_target(place(to)?).await.context("the target")?;
             match (from, to) {
                 (AnySide::File(from), AnySide::File(to)) => migrate(&from, &to).await,
@@ -94,8 +101,21 @@ pub(crate) async fn run(arguments: &MigrateArguments) -> anyhow::Result<()> {
 }
 
 async fn migrate<S: Movable, T: Movable>(from: &Side<S>, to: &Side<T>) -> anyhow::Result<()> {
+    let before = to.store.moves().await.context("the target")?;
+    ensure!(
+        !before.is_retired,
+        "the sessions of {} were moved away before, so nobody can write to it: name another target; \
+         or, to go back to it, run `sessile migrate --reinstate` on it first",
+        to.place,
+    );
     let copy = Copy { from, to };
     copy.check().await?;
+    let name = notes::new_name()?;
+    to.store.note_arrival(&name).await.context("the target")?;
+    if from.store.moves().await?.arrival.as_deref() == Some(&name) {
+        to.store.note_arrival(before.arrival.as_deref().unwrap_or_default()).await?;
+        bail!("the source and the target are the same store: name another target");
+    }
     for pass in 1..=MOST_PASSES {
         let changes = copy.synchronise(&format!("pass {pass}")).await?;
         if changes <= FEW_CHANGES {
@@ -115,8 +135,39 @@ async fn migrate<S: Movable, T: Movable>(from: &Side<S>, to: &Side<T>) -> anyhow
         to.place,
         from.place,
     );
-    S::retire(held).await.context("the source cannot be retired, and goes on")?;
+    // Somebody else may have begun to move sessions to it; whoever holds the writers is the last.
+    to.store.note_arrival(&name).await.context("the target")?;
+    retire(from, held, &Departure { name: &name, place: &to.place }).await?;
     println!("moved to {} and compared: {target}", to.place);
     println!("start servers on it now; to {} nobody can write any more", from.place);
     Ok(())
+}
+
+/// Retires the source. Where that fails, the answer may have been lost alone: so it is looked
+/// whether it was done, once whoever was at it is.
+async fn retire<S: Movable>(
+    from: &Side<S>,
+    held: S::Held,
+    departure: &Departure<'_>,
+) -> anyhow::Result<()> {
+    let note = departure.to_text();
+    let Err(failure) = S::retire(held, &note).await else { return Ok(()) };
+    let look = async {
+        let _held = from.store.hold().await?;
+        from.store.moves().await
+    };
+    match look.await {
+        Ok(moves) if moves.is_retired && moves.departure.as_ref() == Some(&note) => {
+            eprintln!("the answer was lost, but it was done: {failure}");
+            Ok(())
+        }
+        Ok(_) => Err(failure).context("the source cannot be retired, and goes on"),
+        Err(_) => Err(failure).with_context(|| {
+            format!(
+                "it is not known whether {} was retired. All was copied and compared; run this \
+                 again before you start servers: it says what is so, and does what is left",
+                from.place
+            )
+        }),
+    }
 }

@@ -11,7 +11,7 @@ use sessile::{
     AppId, WRAPPING_KEY_VARIABLE, WrappingKey, key_file_of,
     postgres::{self, PostgresStore},
     sqlite::{self, SqliteStore},
-    store::{BulkStore, StoreError, StoredSecret, StoredSigningKey},
+    store::{BulkStore, Moves, StoreError, StoredSecret, StoredSigningKey},
     wrapping_key_of,
 };
 
@@ -24,8 +24,14 @@ pub(super) trait Movable: BulkStore {
 
     fn hold(&self) -> impl Future<Output = Result<Self::Held, StoreError>>;
 
-    /// Keeps the writers out from now on.
-    fn retire(held: Self::Held) -> impl Future<Output = Result<(), StoreError>>;
+    /// Keeps the writers out from now on, with a note of where the sessions are.
+    fn retire(held: Self::Held, note: &str) -> impl Future<Output = Result<(), StoreError>>;
+
+    /// What is known of moves to it and from it.
+    fn moves(&self) -> impl Future<Output = Result<Moves, StoreError>>;
+
+    /// Keeps a note of sessions that are moved to it.
+    fn note_arrival(&self, note: &str) -> impl Future<Output = Result<(), StoreError>>;
 
     /// Lets them in again.
     fn let_in(&self) -> impl Future<Output = Result<(), StoreError>>;
@@ -38,8 +44,16 @@ impl Movable for SqliteStore {
         self.hold_writers()
     }
 
-    async fn retire(held: Self::Held) -> Result<(), StoreError> {
-        held.retire()
+    async fn retire(held: Self::Held, note: &str) -> Result<(), StoreError> {
+        held.retire(note)
+    }
+
+    async fn moves(&self) -> Result<Moves, StoreError> {
+        self.moves().await
+    }
+
+    async fn note_arrival(&self, note: &str) -> Result<(), StoreError> {
+        self.note_arrival(note).await
     }
 
     async fn let_in(&self) -> Result<(), StoreError> {
@@ -54,8 +68,16 @@ impl Movable for PostgresStore {
         self.hold_writers().await
     }
 
-    async fn retire(held: Self::Held) -> Result<(), StoreError> {
-        held.retire().await
+    async fn retire(held: Self::Held, note: &str) -> Result<(), StoreError> {
+        held.retire(note).await
+    }
+
+    async fn moves(&self) -> Result<Moves, StoreError> {
+        self.moves().await
+    }
+
+    async fn note_arrival(&self, note: &str) -> Result<(), StoreError> {
+        self.note_arrival(note).await
     }
 
     async fn let_in(&self) -> Result<(), StoreError> {
@@ -100,6 +122,22 @@ pub(super) enum AnySide {
 }
 
 impl AnySide {
+    /// What is known of moves to it and from it.
+    pub(super) async fn moves(&self) -> Result<Moves, StoreError> {
+        match self {
+            Self::File(side) => side.store.moves().await,
+            Self::Database(side) => side.store.moves().await,
+        }
+    }
+
+    /// The store, for people.
+    pub(super) fn place(&self) -> &str {
+        match self {
+            Self::File(side) => &side.place,
+            Self::Database(side) => &side.place,
+        }
+    }
+
     /// The store that has the sessions, which is there.
     pub(super) async fn open_source(place: Place) -> anyhow::Result<Self> {
         if let Place::File(path) = &place {
@@ -119,6 +157,7 @@ impl AnySide {
                     Ok(text) if !text.is_empty() => Some(WrappingKey::from_text(&text)?),
                     _ => None,
                 };
+                let name = options.description()?;
                 Self::Database(Side { store: options.open().await?, wrapping_key, place: name })
             }
         })

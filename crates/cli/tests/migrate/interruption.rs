@@ -1,7 +1,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use sessile::{
@@ -80,12 +80,40 @@ async fn what_was_killed_goes_on_where_it_was() {
 
     // Once it is done, doing it again changes nothing.
     let again = migrate(folder.path(), &arguments, &[]);
-    assert!(again.done && again.progress.contains(" 0 copied, 0 removed"), "{}", again.progress);
+    assert!(again.done && again.progress.is_empty(), "{}", again.progress);
     let moved = Server::start(folder.path(), &url);
     for client in [client, other] {
         let token = client["accessToken"]["token"].as_str().unwrap();
         assert_eq!(moved.verify(token)["status"], "OK");
     }
+}
+
+#[tokio::test]
+async fn of_two_moves_at_once_one_is_done() {
+    let database = Database::new();
+    let url = database.url();
+    let folder = tempfile::tempdir().unwrap();
+    drop(Server::start(folder.path(), "first.db").log_in("alice"));
+    fill(&folder.path().join("first.db")).await;
+    let mut first = sessile(folder.path())
+        .args(["migrate", "--from", "first.db", "--to", &url])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(first.stderr.take().unwrap()).lines();
+    assert!(progress.next().unwrap().unwrap().starts_with("pass 1: 2000"));
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &first.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    let second = migrate(folder.path(), &["--from", "first.db", "--to", "second.db"], &[]);
+    signal("-CONT");
+    assert!(second.done, "{}", second.progress);
+    let last = progress.last().unwrap().unwrap();
+    assert!(last.contains("moved away meanwhile"), "{last}");
+    assert!(!first.wait().unwrap().success());
 }
 
 #[tokio::test]

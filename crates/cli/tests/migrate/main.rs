@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 mod interruption;
 mod refusals;
+mod repetition;
 mod traffic;
 
 fn sessile(folder: &Path) -> Command {

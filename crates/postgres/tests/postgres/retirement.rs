@@ -3,7 +3,7 @@ use std::time::Duration;
 use sessile_core::{
     clock::Timestamp,
     conformance,
-    store::{BulkStore as _, Store as _, StoreErrorKind, StoredSigningKey},
+    store::{BulkStore as _, Moves, Store as _, StoreErrorKind, StoredSigningKey},
 };
 use sessile_postgres_fixture::Database;
 
@@ -25,7 +25,7 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
     // The server learns of it when it sees that the connection is closed.
     while insert().await.is_some() {}
 
-    mover.hold_writers().await.unwrap().retire().await.unwrap();
+    mover.hold_writers().await.unwrap().retire("elsewhere").await.unwrap();
     assert_eq!(insert().await, Some(StoreErrorKind::NotWritable));
     let remove = std::slice::from_ref(&first.handle);
     let error = server.remove_sessions(&app, remove).await.unwrap_err();
@@ -34,10 +34,34 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
     assert!(server.get_session(&app, &first.handle).await.unwrap().is_some(), "reads go on");
     // A store that is opened now is told the same.
     assert!(open(&database).await.insert_session(&app, session()).await.is_err());
-    mover.hold_writers().await.unwrap().retire().await.unwrap();
+    mover.hold_writers().await.unwrap().retire("elsewhere").await.unwrap();
 
     mover.reinstate().await.unwrap();
     assert_eq!(insert().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_moved_is_noted() {
+    for is_shared in [false, true] {
+        let database = Database::new();
+        if is_shared {
+            database.run(SUPERTOKENS_TABLES);
+        }
+        let store = open(&database).await;
+        assert_eq!(store.moves().await.unwrap(), Moves::default());
+        for note in ["first", "second"] {
+            store.note_arrival(note).await.unwrap();
+        }
+        let arrived = Moves { arrival: Some("second".into()), ..Moves::default() };
+        assert_eq!(store.moves().await.unwrap(), arrived);
+        store.hold_writers().await.unwrap().retire("elsewhere").await.unwrap();
+        let moves = open(&database).await.moves().await.unwrap();
+        let departure = Some("elsewhere".into());
+        assert_eq!(moves, Moves { is_retired: true, departure, ..arrived.clone() });
+        store.reinstate().await.unwrap();
+        assert_eq!(store.moves().await.unwrap(), arrived);
+        assert_eq!(store.secrets(&app()).await.unwrap(), [], "a note is no secret");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +73,8 @@ async fn a_retired_store_refuses_every_write() {
         }
         let store = open(&database).await;
         assert_eq!(store.is_shared_with_supertokens(), is_shared);
-        let retire = async { store.hold_writers().await.unwrap().retire().await.unwrap() };
+        let retire =
+            async { store.hold_writers().await.unwrap().retire("elsewhere").await.unwrap() };
         conformance::a_retired_store_refuses_every_write(&store, retire).await;
         store.reinstate().await.unwrap();
         store.insert_session(&app(), session()).await.unwrap();

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sessile_core::{
     AppId, conformance,
-    store::{Store as _, StoreErrorKind, TenantStore as _},
+    store::{Moves, Store as _, StoreErrorKind, TenantStore as _},
 };
 use sessile_sqlite::{SqliteStore, examine};
 
@@ -27,7 +27,7 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
     drop(held);
     assert_eq!(insert().await, Ok(()), "nothing was retired");
 
-    mover.hold_writers().unwrap().retire().unwrap();
+    mover.hold_writers().unwrap().retire("elsewhere").unwrap();
     assert_eq!(insert().await, Err(StoreErrorKind::NotWritable));
     let remove = std::slice::from_ref(&first.handle);
     let error = server.remove_sessions(&app, remove).await.unwrap_err();
@@ -38,7 +38,7 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
     assert!(server.get_session(&app, &first.handle).await.unwrap().is_some(), "reads go on");
     // A store that is opened now is told the same.
     assert!(folder.open().insert_session(&app, session()).await.is_err());
-    mover.hold_writers().unwrap().retire().unwrap();
+    mover.hold_writers().unwrap().retire("elsewhere").unwrap();
 
     assert!(examine(folder.file(""), None).unwrap().is_retired);
 
@@ -51,8 +51,26 @@ async fn nobody_writes_to_a_store_that_is_held_or_retired() {
 async fn a_retired_store_refuses_every_write() {
     let folder = Folder::new();
     let store = folder.open();
-    let retire = async { store.hold_writers().unwrap().retire().unwrap() };
+    let retire = async { store.hold_writers().unwrap().retire("elsewhere").unwrap() };
     conformance::a_retired_store_refuses_every_write(&store, retire).await;
     store.reinstate().unwrap();
     store.insert_session(&AppId::default(), session()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_moved_is_noted() {
+    let folder = Folder::new();
+    let store = folder.open();
+    assert_eq!(store.moves().await.unwrap(), Moves::default());
+    for note in ["first", "second"] {
+        store.note_arrival(note).await.unwrap();
+    }
+    let arrived = Moves { arrival: Some("second".into()), ..Moves::default() };
+    assert_eq!(store.moves().await.unwrap(), arrived);
+    store.hold_writers().unwrap().retire("elsewhere").unwrap();
+    let moves = folder.open().moves().await.unwrap();
+    let departure = Some("elsewhere".into());
+    assert_eq!(moves, Moves { is_retired: true, departure, ..arrived.clone() });
+    store.reinstate().unwrap();
+    assert_eq!(store.moves().await.unwrap(), arrived);
 }
