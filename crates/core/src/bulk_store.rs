@@ -45,6 +45,17 @@ pub trait BulkStore: TenantStore {
         &self,
         app: &AppId,
     ) -> impl Future<Output = Result<Vec<StoredSecret>, StoreError>> + Send;
+
+    /// Puts these secrets in place of all that the app has: all of them or none. Whoever has been
+    /// given one by [`secret`](crate::store::Store::secret) does not learn of it.
+    ///
+    /// # Errors
+    /// [`Incompatible`](crate::store::StoreErrorKind::Incompatible) when the store cannot keep them.
+    fn replace_secrets(
+        &self,
+        app: &AppId,
+        secrets: Vec<StoredSecret>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Gives all sessions of a store by the bytes of app and handle, each one once. What is written

@@ -109,6 +109,21 @@ impl BulkStore for PostgresStore {
         let read = |connection: Arc<_>| async move { bulk::secrets(&connection, app).await };
         self.shared.read("reading the secrets", read).await
     }
+
+    async fn replace_secrets(
+        &self,
+        app: &AppId,
+        secrets: Vec<StoredSecret>,
+    ) -> Result<(), StoreError> {
+        let ownership = self.shared.ownership;
+        let manner = Manner::repeatable("putting secrets");
+        self.shared
+            .write(manner, (app.clone(), secrets), move |connection, arguments| async move {
+                let (app, secrets) = &*arguments;
+                bulk::replace_secrets(&connection, app, secrets, ownership).await
+            })
+            .await
+    }
 }
 
 impl SessionExport for PostgresExport {

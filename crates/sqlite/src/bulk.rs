@@ -57,6 +57,16 @@ impl BulkStore for SqliteStore {
         let work = move |connection: &_| bulk::secrets(connection, &app);
         self.shared.readers.submit("reading the secrets", work).await
     }
+
+    async fn replace_secrets(
+        &self,
+        app: &AppId,
+        secrets: Vec<StoredSecret>,
+    ) -> Result<(), StoreError> {
+        let app = app.clone();
+        let work = move |connection: &_| bulk::replace_secrets(connection, &app, &secrets);
+        self.shared.writer.submit("putting secrets", work).await
+    }
 }
 
 impl SessionExport for SqliteExport {

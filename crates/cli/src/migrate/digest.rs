@@ -1,6 +1,6 @@
 //! What a store holds, in a few bytes.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use sessile::{
@@ -9,7 +9,8 @@ use sessile::{
 };
 
 use super::{
-    copy::{Cursor, canonical},
+    copy::{TenantName, canonical, name_of},
+    sessions::Cursor,
     side::Side,
 };
 
@@ -24,23 +25,21 @@ pub(super) struct Digest {
 }
 
 impl Digest {
-    /// The digest of `side`; of its tenants, those that `source` has: the target may have had some
-    /// before.
-    pub(super) async fn of<S: BulkStore, T: BulkStore>(
+    /// The digest of `side` without these tenants.
+    pub(super) async fn of<S: BulkStore>(
         side: &Side<S>,
-        source: &Side<T>,
+        without: &BTreeSet<TenantName>,
     ) -> anyhow::Result<Self> {
         let mut fields = Fields(Context::new(&SHA256));
-        let mut wanted = source.store.tenants().await?;
-        wanted.sort_by(|one, other| (&one.app, &one.tenant).cmp(&(&other.app, &other.tenant)));
-        let tenants = side.store.tenants().await?;
-        for name in wanted {
-            let is_it = |tenant: &&sessile::store::StoredTenant| {
-                (&tenant.app, &tenant.tenant) == (&name.app, &name.tenant)
-            };
+        let mut tenants = side.store.tenants().await?;
+        tenants.retain(|tenant| !without.contains(&name_of(tenant)));
+        tenants.sort_by_cached_key(name_of);
+        for tenant in &tenants {
             // No text of a store is in it: its Debug form is the same wherever it comes from.
-            fields.add(format!("{:?}", tenants.iter().find(is_it).map(canonical)).as_bytes());
+            fields.add(format!("{:?}", canonical(tenant)).as_bytes());
         }
+        // So that none can be taken for what follows.
+        fields.add(&(tenants.len() as u64).to_be_bytes());
         let (mut keys, mut secrets, mut sessions) = (0, 0, 0);
         for app in side.store.apps().await? {
             for key in side.open_keys(&app).await? {

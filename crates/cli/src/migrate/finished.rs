@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use sessile::{clock::SystemClock, store::Moves};
 
 use super::{
-    notes::{Departure, name_of_arrival},
+    notes::{Arrival, Departure},
     side::AnySide,
 };
 use crate::serve::Place;
@@ -15,8 +15,9 @@ use crate::serve::Place;
 pub(super) async fn tell(source: &str, moves: &Moves, target: Place) -> anyhow::Result<()> {
     let (target_name, arrived) = found_in(target).await.context("the target")?;
     let departure = moves.departure.as_deref().and_then(Departure::from_text);
-    let arrival = arrived.arrival.as_deref().map(name_of_arrival);
-    let Some(departure) = departure.filter(|departure| Some(departure.name) == arrival) else {
+    let arrival = arrived.arrival.as_deref().map(|text| Arrival::from_text(text).name);
+    let is_here = |departure: &Departure<'_>| Some(departure.name) == arrival.as_deref();
+    let Some(departure) = departure.filter(is_here) else {
         let elsewhere = moves.departure.as_deref().and_then(Departure::from_text);
         let elsewhere = elsewhere.map_or(String::new(), |to| format!(" (to {})", to.place));
         bail!(

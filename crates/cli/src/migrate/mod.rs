@@ -1,9 +1,11 @@
 //! `sessile migrate`: moves everything from one store to another while the first is served.
 
+mod beginning;
 mod copy;
 mod digest;
 mod finished;
 mod notes;
+mod sessions;
 mod side;
 
 use std::{ffi::OsString, path::Path};
@@ -16,7 +18,7 @@ use sessile_server::{Settings, Sources};
 use self::{
     copy::Copy,
     digest::Digest,
-    notes::Departure,
+    notes::{Arrival, Departure},
     side::{AnySide, Movable, Side},
 };
 use crate::serve::Place;
@@ -101,21 +103,7 @@ pub(crate) async fn run(arguments: &MigrateArguments) -> anyhow::Result<()> {
 }
 
 async fn migrate<S: Movable, T: Movable>(from: &Side<S>, to: &Side<T>) -> anyhow::Result<()> {
-    let before = to.store.moves().await.context("the target")?;
-    ensure!(
-        !before.is_retired,
-        "the sessions of {} were moved away before, so nobody can write to it: name another target; \
-         or, to go back to it, run `sessile migrate --reinstate` on it first",
-        to.place,
-    );
-    let copy = Copy { from, to };
-    copy.check().await?;
-    let name = notes::new_name()?;
-    to.store.note_arrival(&name).await.context("the target")?;
-    if from.store.moves().await?.arrival.as_deref() == Some(&name) {
-        to.store.note_arrival(before.arrival.as_deref().unwrap_or_default()).await?;
-        bail!("the source and the target are the same store: name another target");
-    }
+    let mut copy = Copy::begin(from, to).await?;
     for pass in 1..=MOST_PASSES {
         let changes = copy.synchronise(&format!("pass {pass}")).await?;
         if changes <= FEW_CHANGES {
@@ -125,7 +113,7 @@ async fn migrate<S: Movable, T: Movable>(from: &Side<S>, to: &Side<T>) -> anyhow
     eprintln!("holding the writers of {}", from.place);
     let held = from.store.hold().await.context("the writers cannot be held")?;
     copy.synchronise("last pass").await?;
-    let (source, target) = tokio::join!(Digest::of(from, from), Digest::of(to, from));
+    let (source, target) = tokio::join!(Digest::of(from, &copy.left), Digest::of(to, &copy.left));
     let (source, target) = (source?, target?);
     eprintln!("source: {source}\ntarget: {target}");
     ensure!(
@@ -136,8 +124,14 @@ async fn migrate<S: Movable, T: Movable>(from: &Side<S>, to: &Side<T>) -> anyhow
         from.place,
     );
     // Somebody else may have begun to move sessions to it; whoever holds the writers is the last.
-    to.store.note_arrival(&name).await.context("the target")?;
-    retire(from, held, &Departure { name: &name, place: &to.place }).await?;
+    to.store.note_arrival(&copy.arrival.to_text()).await.context("the target")?;
+    let name = copy.arrival.name.as_str();
+    retire(from, held, &Departure { name, place: &to.place }).await?;
+    copy.tell_what_is_left();
+    let finished = Arrival::finished(name).to_text();
+    if let Err(error) = to.store.note_arrival(&finished).await {
+        eprintln!("the note of it in {} is not complete, which does no harm: {error}", to.place);
+    }
     println!("moved to {} and compared: {target}", to.place);
     println!("start servers on it now; to {} nobody can write any more", from.place);
     Ok(())

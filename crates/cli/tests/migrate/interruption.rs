@@ -1,8 +1,4 @@
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::path::Path;
 
 use sessile::{
     AppId, SessionHandle,
@@ -14,12 +10,12 @@ use sessile::{
 };
 use sessile_postgres_fixture::Database;
 
-use crate::{Server, migrate, sessile};
+use crate::{Server, migrate, paused::Paused};
 
 const SESSIONS: u16 = 12_000;
 
 /// Sessions beside those of a server, whose keys and secrets are there.
-async fn fill(path: &Path) {
+pub(crate) async fn fill(path: &Path) {
     let store = SqliteStore::open(path).unwrap();
     let mut bytes = [0; 32];
     let sessions = (0..SESSIONS).map(|number| {
@@ -54,18 +50,7 @@ async fn what_was_killed_goes_on_where_it_was() {
     fill(&folder.path().join("first.db")).await;
     let arguments = ["--from", "first.db", "--to", &url];
 
-    let mut killed = sessile(folder.path())
-        .arg("migrate")
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut progress = BufReader::new(killed.stderr.take().unwrap()).lines();
-    let line = progress.next().unwrap().unwrap();
-    assert!(line.starts_with("pass 1: 2000 sessions compared"), "{line}");
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    Paused::start(folder.path(), &arguments).kill();
     let arrived: u16 = database.rows("SELECT count(*) FROM session_info")[0].parse().unwrap();
     assert!((1..SESSIONS).contains(&arrived), "{arrived}");
     // Servers on the source go on as before.
@@ -95,25 +80,11 @@ async fn of_two_moves_at_once_one_is_done() {
     let folder = tempfile::tempdir().unwrap();
     drop(Server::start(folder.path(), "first.db").log_in("alice"));
     fill(&folder.path().join("first.db")).await;
-    let mut first = sessile(folder.path())
-        .args(["migrate", "--from", "first.db", "--to", &url])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut progress = BufReader::new(first.stderr.take().unwrap()).lines();
-    assert!(progress.next().unwrap().unwrap().starts_with("pass 1: 2000"));
-    let signal = |name: &str| {
-        let sent = Command::new("kill").args([name, &first.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-    };
-    signal("-STOP");
+    let first = Paused::start(folder.path(), &["--from", "first.db", "--to", &url]);
     let second = migrate(folder.path(), &["--from", "first.db", "--to", "second.db"], &[]);
-    signal("-CONT");
     assert!(second.done, "{}", second.progress);
-    let last = progress.last().unwrap().unwrap();
-    assert!(last.contains("moved away meanwhile"), "{last}");
-    assert!(!first.wait().unwrap().success());
+    let first = first.finish();
+    assert!(!first.done && first.progress.contains("moved away meanwhile"), "{}", first.progress);
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@ use std::{
 use serde_json::{Value, json};
 
 mod interruption;
+mod paused;
 mod refusals;
+mod removed;
 mod repetition;
 mod traffic;
 

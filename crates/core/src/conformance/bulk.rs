@@ -5,7 +5,7 @@ use super::samples::{
 use crate::{
     clock::Timestamp,
     identifier::{AppId, SessionHandle},
-    store::{BulkStore, SessionExport as _, SessionRecord, StoredSigningKey},
+    store::{BulkStore, SessionExport as _, SessionRecord, StoredSecret, StoredSigningKey},
 };
 
 /// The sessions of the app, in the order in which the store gives them.
@@ -107,6 +107,22 @@ pub async fn signing_keys_are_replaced<S: BulkStore>(store: &S) {
     let newest = made[0].key_id.as_str();
     let keys = answered(store.add_signing_key(&app, next.clone(), Some(newest)).await);
     assert_eq!(keys.first(), Some(&next), "what is added later is newer");
+}
+
+/// The secrets that are put are all that there are.
+pub async fn secrets_are_replaced<S: BulkStore>(store: &S) {
+    let (app, other) = (fresh_app(), fresh_app());
+    let secret = |name: &str, value: &str| StoredSecret { name: name.into(), value: value.into() };
+    let kept = answered(store.secret(&other, "refresh_token_key", fresh_name()).await);
+    answered(store.secret(&app, "gone", fresh_name()).await);
+    let both = [secret("a", "first"), secret("refresh_token_key", "second")];
+    for secrets in [&both[..], &[secret("refresh_token_key", "third")], &[], &both] {
+        answered(store.replace_secrets(&app, secrets.to_vec()).await);
+        assert!(answered(store.secrets(&app).await) == secrets, "what was put, and nothing else");
+    }
+    assert_eq!(answered(store.secret(&app, "a", fresh_name()).await), "first");
+    let secrets = answered(store.secrets(&other).await);
+    assert!(secrets == [secret("refresh_token_key", &kept)], "those of another app");
 }
 
 /// An app is listed once something is kept for it, and so are its secrets.

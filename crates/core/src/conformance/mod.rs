@@ -22,8 +22,8 @@ mod tenants;
 mod users;
 
 pub use bulk::{
-    all_sessions_are_exported_in_order, apps_and_secrets_are_listed, sessions_are_put_as_they_are,
-    signing_keys_are_replaced,
+    all_sessions_are_exported_in_order, apps_and_secrets_are_listed, secrets_are_replaced,
+    sessions_are_put_as_they_are, signing_keys_are_replaced,
 };
 pub use keys::{
     one_of_many_first_signing_keys_is_added, one_of_many_next_signing_keys_is_added,
@@ -199,6 +199,7 @@ macro_rules! bulk_store_conformance {
             sessions_are_put_as_they_are
             signing_keys_are_replaced
             apps_and_secrets_are_listed
+            secrets_are_replaced
         }
     };
 }

@@ -110,6 +110,7 @@ pub async fn a_retired_store_refuses_every_write<S: BulkStore>(
         ("remove_tenant, public", kind(store.remove_tenant(app, &tenant_id("public")).await)),
         ("remove_app", kind(store.remove_app(app).await)),
         ("put_sessions", kind(store.put_sessions(app, vec![session_of("bob")]).await)),
+        ("replace_secrets", kind(store.replace_secrets(app, Vec::new()).await)),
         ("replace_signing_keys", kind(store.replace_signing_keys(app, Vec::new()).await)),
     ];
     let refused = Some(StoreErrorKind::NotWritable);

@@ -67,6 +67,16 @@ impl BulkStore for MemoryStore {
             secrets
         }))
     }
+
+    async fn replace_secrets(
+        &self,
+        app: &AppId,
+        secrets: Vec<StoredSecret>,
+    ) -> Result<(), StoreError> {
+        let secrets = secrets.into_iter().map(|secret| (secret.name, secret.value)).collect();
+        self.with(app, |app| app.secrets = secrets);
+        Ok(())
+    }
 }
 
 impl SessionExport for MemoryExport {

@@ -9,7 +9,7 @@ use sessile_core::{
 
 use super::{
     insertion::{self, Insert},
-    keys, tenants,
+    keys, secrets, tenants,
 };
 use crate::{
     batch::Patience,
@@ -146,6 +146,31 @@ pub(crate) async fn replace_signing_keys(
         for key in keys.iter().rev() {
             keys::add_after(connection, app, key, newest, ownership).await?;
             newest = Some(key.key_id.as_str());
+        }
+        Ok(())
+    };
+    connection.transaction((LockClass::Keys, app.as_str()), replacing).await
+}
+
+pub(crate) static CLEAR_SECRETS: Template = Template {
+    name: "clear_secrets",
+    text: "WITH of_supertokens AS (
+            DELETE FROM {key_value}
+            WHERE app_id = $1 AND tenant_id = 'public' AND name = 'refresh_token_key'
+        )
+        DELETE FROM {sessile_secret} WHERE app_id = $1",
+};
+
+pub(crate) async fn replace_secrets(
+    connection: &Connection,
+    app: &AppId,
+    put: &[StoredSecret],
+    ownership: Ownership,
+) -> Result<(), Failure> {
+    let replacing = async {
+        connection.query(&CLEAR_SECRETS, &[&app.as_str()]).await?;
+        for secret in put {
+            secrets::add(connection, app, &secret.name, &secret.value, ownership).await?;
         }
         Ok(())
     };

@@ -70,7 +70,8 @@ pub(crate) async fn find_or_add(
         .await
 }
 
-async fn add(
+/// Whoever has the lock of the app's keys is the only one who adds.
+pub(super) async fn add(
     connection: &Connection,
     app: &AppId,
     name: &str,

@@ -83,3 +83,17 @@ pub(crate) fn secrets(connection: &Connection, app: &AppId) -> Result<Vec<Stored
     })?;
     Ok(secrets.collect::<Result<_, _>>()?)
 }
+
+/// As [`put_sessions`].
+pub(crate) fn replace_secrets(
+    connection: &Connection,
+    app: &AppId,
+    secrets: &[StoredSecret],
+) -> Result<(), Failure> {
+    let sql = "DELETE FROM secrets WHERE app_id = ?";
+    connection.prepare_cached(sql)?.execute([app.as_str()])?;
+    for secret in secrets {
+        super::keys::secret(connection, app, &secret.name, &secret.value)?;
+    }
+    Ok(())
+}
