@@ -3,8 +3,10 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::Path,
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{Child, ChildStderr, Stdio},
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Run, sessile};
 
@@ -28,18 +30,17 @@ impl Paused {
         progress.read_line(&mut line).unwrap();
         assert!(line.starts_with("pass 1: 2000 sessions compared"), "{line}");
         let paused = Self { process, progress };
-        paused.signal("-STOP");
+        paused.signal(Signal::STOP);
         paused
     }
 
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
     /// Lets it go on to its end.
     pub(crate) fn finish(mut self) -> Run {
-        self.signal("-CONT");
+        self.signal(Signal::CONT);
         let (mut told, mut progress) = (String::new(), String::new());
         self.progress.read_to_string(&mut progress).unwrap();
         self.process.stdout.take().unwrap().read_to_string(&mut told).unwrap();
