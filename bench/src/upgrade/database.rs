@@ -11,8 +11,8 @@ use sessile_postgres::{Ownership, PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::{Cluster, Database, supertokens};
 
 /// What Sessile has beside the tables of the core.
-const OWN_TABLES: &str =
-    "sessile_session, sessile_signing_key, sessile_secret, sessile_tenant, sessile_store";
+const OWN_TABLES: &str = "sessile_session, sessile_signing_key, sessile_secret, sessile_tenant, \
+                          sessile_move, sessile_store";
 
 /// Every hundredth session is one that cores change, and every five-hundredth one that ends soon.
 pub(super) const CHANGED: &str = "changed";

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sessile_core::{
-    AppId, TenantId,
-    store::{Moves, StoreError},
-};
+use sessile_core::store::{Moves, StoreError};
 
 use crate::{
     connection::{Connection, Template},
@@ -13,7 +10,6 @@ use crate::{
     ownership::Ownership,
     record::column_of,
     shared::Manner,
-    statements::tenants,
     store::PostgresStore,
 };
 
@@ -53,38 +49,29 @@ fn triggers(ownership: Ownership) -> Vec<(&'static str, [&'static str; 2])> {
     triggers
 }
 
-const ARRIVAL: &str = "sessile_arrival";
-const DEPARTURE: &str = "sessile_departure";
+const ARRIVAL: &str = "arrival";
+const DEPARTURE: &str = "departure";
 
-/// The trigger says whether it is retired; the notes are kept where a SuperTokens core, too, keeps
-/// what there is one of.
+/// The trigger says whether it is retired.
 static MOVES: Template = Template {
     name: "moves",
     text: "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger
                 WHERE tgrelid = '{session_info}'::regclass AND tgname = 'sessile_retired'),
-            (SELECT value FROM {key_value}
-                WHERE app_id = 'public' AND tenant_id = 'public' AND name = 'sessile_arrival'),
-            (SELECT value FROM {key_value}
-                WHERE app_id = 'public' AND tenant_id = 'public' AND name = 'sessile_departure')",
+            (SELECT note FROM {sessile_move} WHERE kind = 'arrival'),
+            (SELECT note FROM {sessile_move} WHERE kind = 'departure')",
 };
 
 static NOTE: Template = Template {
     name: "note_move",
-    text: "INSERT INTO {key_value} (app_id, tenant_id, name, value, created_at_time)
-        VALUES ('public', 'public', $1, $2,
-            (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
-        ON CONFLICT (app_id, tenant_id, name) DO UPDATE SET
-            value = excluded.value, created_at_time = excluded.created_at_time",
+    text: "INSERT INTO {sessile_move} (kind, note) VALUES ($1, $2)
+        ON CONFLICT (kind) DO UPDATE SET note = excluded.note",
 };
 
-static FORGET: Template = Template {
-    name: "forget_move",
-    text: "DELETE FROM {key_value} WHERE app_id = 'public' AND tenant_id = 'public' AND name = $1",
-};
+static FORGET: Template =
+    Template { name: "forget_move", text: "DELETE FROM {sessile_move} WHERE kind = $1" };
 
-async fn note_down(connection: &Connection, name: &str, note: &str) -> Result<(), Failure> {
-    tenants::make(connection, &AppId::default(), TenantId::default().as_str()).await?;
-    connection.query(&NOTE, &[&name, &note]).await.map(drop)
+async fn note_down(connection: &Connection, kind: &str, note: &str) -> Result<(), Failure> {
+    connection.query(&NOTE, &[&kind, &note]).await.map(drop)
 }
 
 async fn moves(connection: &Connection) -> Result<Moves, Failure> {

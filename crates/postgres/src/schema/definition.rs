@@ -210,6 +210,15 @@ pub(super) const TABLES: &[Table] = &[
         )",
         indexes: &[],
     },
+    // What was noted when sessions were moved here, or away.
+    Table {
+        name: "{sessile_move:bare}",
+        create: "CREATE TABLE IF NOT EXISTS {sessile_move} (
+            kind VARCHAR(9) PRIMARY KEY CHECK (kind IN ('arrival', 'departure')),
+            note TEXT NOT NULL
+        )",
+        indexes: &[],
+    },
     // What a session has beside its row, if it has anything. Children are replaced often; what
     // is left free makes room for the next one in the same page.
     Table {

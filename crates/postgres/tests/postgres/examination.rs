@@ -56,6 +56,6 @@ async fn what_a_store_has_made_is_complete() {
     ] {
         assert!(missing.is_empty(), "{missing:?}");
     }
-    assert_eq!(structure.own_tables.len(), 5);
+    assert_eq!(structure.own_tables.len(), 6);
     assert_eq!((content.usable_keys, content.own_keys.len()), (1, 0));
 }

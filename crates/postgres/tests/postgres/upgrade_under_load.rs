@@ -123,7 +123,7 @@ async fn three_nodes_bring_it_forward_once_and_no_request_of_the_core_fails() {
         ("ALTER TABLE%session_info%ADD COLUMN%", 1),
         ("ALTER TABLE%tenant_configs%ADD COLUMN%", 1),
         ("CREATE INDEX CONCURRENTLY%", 1),
-        ("CREATE TABLE%sessile\\_%", 5),
+        ("CREATE TABLE%sessile\\_%", 6),
         ("DROP INDEX CONCURRENTLY%", 0),
     ] {
         assert_eq!(number_of(&database, like), number, "{like}");
