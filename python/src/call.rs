@@ -16,6 +16,7 @@ use pyo3::{
 };
 
 use crate::{
+    ending,
     engine::Shared,
     failure::Failure,
     notifier::{CallWaker, Waiting},
@@ -73,7 +74,8 @@ impl Call {
         self.work().take().ok_or_else(|| PyRuntimeError::new_err("this call was awaited before"))
     }
 
-    /// Polls once; gives the work back if it is not done.
+    /// Polls once; gives the work back if it is not done. It is without the interpreter meanwhile
+    /// if `detached`, so nobody may be inside then.
     fn poll(
         &self,
         py: Python<'_>,
@@ -91,10 +93,10 @@ impl Call {
             Ok(Poll::Ready(outcome)) => outcome,
             Err(panic) => Err(Failure::from_panic(&*panic)),
         };
-        Ok(match outcome {
+        Ok(ending::enter(py).and_then(|_inside| match outcome {
             Ok(answer) => answer(py),
             Err(failure) => Err(self.shared.error(py, failure)),
-        })
+        }))
     }
 }
 
@@ -117,6 +119,7 @@ impl Call {
                 Err(pending) => work = pending,
             }
         }
+        let _inside = ending::enter(py)?;
         let call_waker = self.waker.get_or_init(|| self.process.notifier().waker());
         let waker = Waker::from(Arc::clone(call_waker));
         loop {
@@ -127,8 +130,7 @@ impl Call {
             };
             let event_loop = running_loop(py)?;
             let future = event_loop.call_method0(intern!(py, "create_future"))?;
-            let waiting =
-                Waiting { event_loop: event_loop.unbind(), future: future.clone().unbind() };
+            let waiting = Waiting::new(event_loop.unbind(), future.clone().unbind());
             if call_waker.park(waiting) {
                 *self.work() = Some(work);
                 let iterator = future.call_method0(intern!(py, "__await__"))?;
@@ -139,11 +141,14 @@ impl Call {
 
     /// Waits in this thread, for programs without an event loop.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if running_loop(py).is_ok() {
-            return Err(PyRuntimeError::new_err(
-                "this would block the event loop of this thread: await the asynchronous function \
-                 of that name instead",
-            ));
+        {
+            let _inside = ending::enter(py)?;
+            if running_loop(py).is_ok() {
+                return Err(PyRuntimeError::new_err(
+                    "this would block the event loop of this thread: await the asynchronous \
+                     function of that name instead",
+                ));
+            }
         }
         let mut work = self.take()?;
         let waker = Waker::from(Arc::new(ThreadWaker(thread::current())));
@@ -153,6 +158,7 @@ impl Call {
                 Err(pending) => pending,
             };
             py.detach(|| thread::park_timeout(SIGNAL_INTERVAL));
+            let _inside = ending::enter(py)?;
             py.check_signals()?;
         }
     }

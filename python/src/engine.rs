@@ -10,6 +10,7 @@ use sessile::{
 
 use crate::{
     call::{Answer, Call},
+    ending,
     exchange::Exchange,
     failure::Failure,
     information::{handles_to_python, information_to_python},
@@ -77,6 +78,7 @@ impl Shared {
         W: FnOnce(Arc<Process>) -> F,
         F: Future<Output = Result<Answer, Failure>> + Send + 'static,
     {
+        let _inside = ending::enter(py)?;
         let process = self.process().map_err(|failure| self.error(py, failure))?;
         let work = work(Arc::clone(&process));
         Ok(Call::new(self, process, computes, work))
@@ -137,7 +139,9 @@ impl Engine {
     /// Checks the settings; opens nothing. `make_error` is called with kind, message, reason,
     /// status, user id and session handle of a failure, and gives the exception.
     #[new]
-    fn new(py: Python<'_>, settings: GivenSettings, make_error: Py<PyAny>) -> PyResult<Self> {
+    fn new(py: Python<'_>, settings: &Bound<'_, PyAny>, make_error: Py<PyAny>) -> PyResult<Self> {
+        let _inside = ending::enter(py)?;
+        let settings: GivenSettings = settings.extract()?;
         let settings = Arc::new(settings.check(py)?);
         let web_config = Arc::new(settings.web.clone());
         let state = Mutex::new(State::Idle);
@@ -217,6 +221,7 @@ impl Engine {
 
     /// How often each intent was asked of the store, by its name, since this process opened it.
     fn store_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let _inside = ending::enter(py)?;
         let dict = PyDict::new(py);
         if let Some(process) = self.shared.running()
             && let Some(opened) = process.opened_already()
@@ -235,11 +240,14 @@ impl Engine {
         scheme: &str,
         headers: &Bound<'_, PyAny>,
     ) -> PyResult<Exchange> {
+        let _inside = ending::enter(headers.py())?;
         Exchange::new(&self.shared, method, scheme, headers)
     }
 
     /// Ends these sessions, and gives the handles of those that existed.
-    fn revoke_sessions(&self, py: Python<'_>, handles: Vec<String>) -> PyResult<Call> {
+    fn revoke_sessions(&self, py: Python<'_>, handles: &Bound<'_, PyAny>) -> PyResult<Call> {
+        let _inside = ending::enter(py)?;
+        let handles: Vec<String> = handles.extract()?;
         self.shared.ask(py, async move |process: Arc<Process>, settings: Arc<Settings>| {
             let Opened { sessions, .. } = process.opened(&settings).await?;
             let handles = handle_list(&handles);

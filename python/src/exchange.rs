@@ -15,6 +15,7 @@ use sessile::{
 use crate::{
     call::{Answer, Call},
     clock::seconds,
+    ending,
     engine::{Shared, tenant},
     failure::Failure,
     json::object_from_python,
@@ -148,6 +149,7 @@ impl Exchange {
                 .map(|check| if check { Revocation::Immediate } else { Revocation::AtExpiry }),
             login_within: within.transpose()?,
         };
+        let _inside = ending::enter(py)?;
         let process = self.shared.process().map_err(|failure| self.shared.error(py, failure))?;
         if let Some(opened) = process.opened_already() {
             let (head, response) = (self.state.head(), &self.state.response);
@@ -219,10 +221,11 @@ impl Exchange {
     }
 
     /// The error of a request that has no session and must have one.
-    fn no_session(&self, py: Python<'_>) -> Py<PyAny> {
+    fn no_session(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let _inside = ending::enter(py)?;
         let error = Error::from(sessile::UnauthorisedReason::NoSession);
         let failure = Failure::Web(WebError::from(error));
-        self.shared.error(py, failure).into_value(py).into_any()
+        Ok(self.shared.error(py, failure).into_value(py).into_any())
     }
 
     /// Takes the tokens from the client, unless another site sent the request.
@@ -241,7 +244,8 @@ impl Exchange {
         &self,
         py: Python<'py>,
         has_cache_control: bool,
-    ) -> Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+        let _inside = ending::enter(py)?;
         let mut headers = HeaderMap::new();
         if has_cache_control {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(""));
@@ -250,11 +254,9 @@ impl Exchange {
         if has_cache_control {
             headers.remove(header::CACHE_CONTROL);
         }
-        headers
-            .iter()
-            .map(|(name, value)| {
-                (PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes()))
-            })
-            .collect()
+        let pairs = headers.iter().map(|(name, value)| {
+            (PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes()))
+        });
+        Ok(pairs.collect())
     }
 }

@@ -8,6 +8,7 @@
 
 mod call;
 mod clock;
+mod ending;
 mod engine;
 mod exchange;
 mod failure;
@@ -30,6 +31,8 @@ fn _sessile(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<exchange::Exchange>()?;
     module.add_class::<session::Session>()?;
+    module.add_function(wrap_pyfunction!(ending::forget_other_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(ending::keep_others_out, module)?)?;
     module.add_function(wrap_pyfunction!(notifier::stop_notifiers, module)?)?;
     module.add("BROWSER_SCRIPT", sessile::web::BROWSER_SCRIPT)?;
     module.add("CORS_EXPOSED_HEADERS", sessile::web::CORS_EXPOSED_HEADERS.to_vec())?;

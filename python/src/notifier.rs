@@ -12,10 +12,24 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use pyo3::{intern, prelude::*};
 
-/// A future of an event loop that a call waits for.
-pub(crate) struct Waiting {
-    pub(crate) event_loop: Py<PyAny>,
-    pub(crate) future: Py<PyAny>,
+use crate::ending;
+
+/// An event loop, and its future that a call waits for.
+pub(crate) struct Waiting(Option<(Py<PyAny>, Py<PyAny>)>);
+
+impl Waiting {
+    pub(crate) fn new(event_loop: Py<PyAny>, future: Py<PyAny>) -> Self {
+        Self(Some((event_loop, future)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // To let go of what Python has may run code of its own.
+        if ending::has_begun() {
+            std::mem::forget(self.0.take());
+        }
+    }
 }
 
 /// The way to the thread that completes futures, while there is one.
@@ -102,18 +116,20 @@ fn is_running(thread: &JoinHandle<()>) -> bool {
 fn notify(queue: &Receiver<Waiting>) {
     while let Ok(first) = queue.recv() {
         // Where the interpreter is ending, nobody waits any more.
-        let attached = Python::try_attach(|py| {
+        let completed = Python::try_attach(|py| -> PyResult<()> {
+            let _inside = ending::enter(py)?;
             std::iter::once(first).chain(queue.try_iter()).for_each(|next| complete_soon(py, next));
+            Ok(())
         });
-        if attached.is_none() {
+        if !matches!(completed, Some(Ok(()))) {
             return;
         }
     }
 }
 
 /// Has the event loop complete the future in its own thread.
-fn complete_soon(py: Python<'_>, waiting: Waiting) {
-    let Waiting { event_loop, future } = waiting;
+fn complete_soon(py: Python<'_>, mut waiting: Waiting) {
+    let Some((event_loop, future)) = waiting.0.take() else { return };
     let scheduled = wrap_pyfunction!(complete, py).and_then(|complete| {
         let name = intern!(py, "call_soon_threadsafe");
         event_loop.call_method1(py, name, (complete, future))
@@ -126,6 +142,7 @@ fn complete_soon(py: Python<'_>, waiting: Waiting) {
 #[pyfunction]
 fn complete(future: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = future.py();
+    let _inside = ending::enter(py)?;
     if !future.call_method0(intern!(py, "done"))?.extract::<bool>()? {
         future.call_method1(intern!(py, "set_result"), (py.None(),))?;
     }
@@ -165,7 +182,7 @@ impl CallWaker {
         if let Some(waiting) = rest
             && !IS_ENDING.load(Ordering::SeqCst)
         {
-            Python::try_attach(|py| complete_soon(py, waiting));
+            Python::try_attach(|py| ending::enter(py).map(|_inside| complete_soon(py, waiting)));
         }
     }
 

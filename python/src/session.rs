@@ -8,6 +8,7 @@ use sessile::web;
 
 use crate::{
     call::{Answer, Call},
+    ending,
     engine::Shared,
     failure::Failure,
     information::{handles_to_python, information_to_python},
@@ -38,6 +39,7 @@ impl Session {
         W: FnOnce(web::Session) -> F,
         F: Future<Output = Result<Answer, Failure>> + Send + 'static,
     {
+        let _inside = ending::enter(py)?;
         if !self.process.is_current() {
             return Err(self.shared.error(py, Failure::OtherProcess));
         }
@@ -90,6 +92,7 @@ impl Session {
 
     /// A copy of the payload.
     fn jwt_payload<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let _inside = ending::enter(py)?;
         object_to_python(py, lock(&self.session).get_jwt_payload())
     }
 

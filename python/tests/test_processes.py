@@ -168,6 +168,18 @@ def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+# Has other threads run in the middle of a function of Python, which the extension module calls.
+GIVE_WAY = """
+        inside = threading.Event()
+        def give_way_in(name):
+            def give_way(frame, event, argument):
+                if event == "call" and frame.f_code.co_name == name:
+                    inside.set()
+                    for _ in range(1000):
+                        os.stat(".")
+            sys.setprofile(give_way)
+"""
+
 ENDS = {
     "with an open store": "",
     "with a call that waits": """
@@ -188,6 +200,35 @@ ENDS = {
                 await asyncio.gather(*(sessions.get_sessions_for_user("a") for _ in range(20)))
         threading.Thread(target=lambda: asyncio.run(busy()), daemon=True).start()
     """,
+    "while a call in another thread makes an error": f"""
+        {GIVE_WAY}
+        def busy():
+            give_way_in("make_error")
+            while True:
+                with contextlib.suppress(GeneralError):
+                    sessions.sync_get_sessions_for_user("alice")
+        sessions.close()
+        threading.Thread(target=busy, daemon=True).start()
+        inside.wait()
+    """,
+    "while a call of an event loop in another thread makes a future": f"""
+        {GIVE_WAY}
+        async def busy():
+            give_way_in("create_future")
+            while True:
+                await asyncio.gather(*(sessions.get_sessions_for_user("a") for _ in range(20)))
+        threading.Thread(target=lambda: asyncio.run(busy()), daemon=True).start()
+        inside.wait()
+    """,
+    "while an event loop in another thread completes futures": f"""
+        {GIVE_WAY}
+        async def busy():
+            give_way_in("call_soon")
+            while True:
+                await sessions.get_sessions_for_user("a")
+        threading.Thread(target=lambda: asyncio.run(busy()), daemon=True).start()
+        inside.wait()
+    """,
     "when the sessions were dropped a moment before": """
         async def work():
             sessions = Sessions(others)
@@ -206,8 +247,8 @@ def test_the_interpreter_ends_in_good_order(
 ) -> None:
     others = "others.db" if place == "file" else store.setting
     program = f"""
-import asyncio, sys, threading
-from sessile import Sessions
+import asyncio, contextlib, os, sys, threading
+from sessile import GeneralError, Sessions
 others = {others!r}
 sessions = Sessions({store.setting!r})
 request = sessions.request("POST", {{}})
@@ -221,6 +262,83 @@ request.sync_create_new_session("alice")
             assert trace not in ended.stderr
     if "thread" not in end:
         assert store.is_closed()
+
+
+def test_threads_are_refused_at_the_end_and_the_one_that_ends_is_not(tmp_path: Path) -> None:
+    """Functions that were registered with atexit earlier run later, and may wait for a thread."""
+    program = """
+        import atexit, threading
+        def last():
+            ended.set()
+            thread.join()
+            try:
+                sessions.sync_get_sessions_for_user("alice")
+            except GeneralError as error:
+                print(error.reason)
+        atexit.register(last)
+        from sessile import GeneralError, Sessions
+        ended = threading.Event()
+        sessions = Sessions("sessions.db")
+        session = sessions.request("POST", {}).sync_create_new_session("alice")
+        def other():
+            ended.wait()
+            for use in (session.sync_get_session_data, session.get_jwt_payload, sessions.close):
+                try:
+                    use()
+                except RuntimeError as error:
+                    print(error)
+        thread = threading.Thread(target=other, daemon=True)
+        thread.start()
+    """
+    ended = run(program, tmp_path)
+    refused = "sessions cannot be used at the end of the interpreter\n"
+    assert (ended.returncode, ended.stdout) == (0, 2 * refused + "closed\n"), ended.stderr
+
+
+def test_a_thread_that_waits_for_ever_does_not_keep_the_interpreter(tmp_path: Path) -> None:
+    program = """
+        import asyncio, threading
+        from sessile import Sessions
+        class Loop(asyncio.SelectorEventLoop):
+            def create_future(self):
+                inside.set()
+                threading.Event().wait()
+        inside = threading.Event()
+        sessions = Sessions("sessions.db")
+        def busy():
+            Loop().run_until_complete(sessions.get_sessions_for_user("alice"))
+        threading.Thread(target=busy, daemon=True).start()
+        inside.wait()
+    """
+    ended = run(program, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+
+
+@ON_EVERY_STORE
+def test_a_fork_does_not_wait_for_threads_that_stayed_behind(tmp_path: Path, store: Store) -> None:
+    program = f"""
+        import contextlib, os, sys, threading
+        from sessile import GeneralError, Sessions
+        sessions = Sessions({store.setting!r})
+        {GIVE_WAY}
+        closed = Sessions(":memory:")
+        closed.close()
+        def busy():
+            give_way_in("make_error")
+            while True:
+                with contextlib.suppress(GeneralError):
+                    closed.sync_get_sessions_for_user("alice")
+        threading.Thread(target=busy, daemon=True).start()
+        inside.wait()
+        for _ in range(15):
+            child = os.fork()
+            if child == 0:
+                sys.exit(sessions.sync_get_sessions_for_user("alice") != [])
+            print(os.waitpid(child, 0)[1])
+        os._exit(0)
+    """
+    ended = run(program, tmp_path)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_an_interruption_by_the_keyboard_ends_waiting(tmp_path: Path) -> None:

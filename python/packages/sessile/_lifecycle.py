@@ -8,7 +8,7 @@ import threading
 import weakref
 from typing import Protocol
 
-from ._sessile import stop_notifiers
+from ._sessile import forget_other_threads, keep_others_out, stop_notifiers
 
 
 class Closable(Protocol):
@@ -40,6 +40,8 @@ def _close_all() -> None:
         closable.close()
     # Also that of sessions that were dropped a moment ago.
     stop_notifiers()
+    # Daemon threads run on until the interpreter ends, which they must not see from there.
+    keep_others_out()
 
 
 def _begin_fork() -> None:
@@ -54,11 +56,16 @@ def _begin_fork() -> None:
 def _end_fork() -> None:
     for closable in _forking:
         closable.end_fork()
-    _end_fork_in_child()
+    _release_fork()
 
 
 def _end_fork_in_child() -> None:
     # The new process opens the store for itself when it first needs it.
+    forget_other_threads()
+    _release_fork()
+
+
+def _release_fork() -> None:
     _forking.clear()
     _fork.release()
 

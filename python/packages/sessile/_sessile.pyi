@@ -11,6 +11,8 @@ __all__ = [
     "ManualClock",
     "Session",
     "__version__",
+    "forget_other_threads",
+    "keep_others_out",
     "stop_notifiers",
 ]
 
@@ -19,6 +21,8 @@ CORS_EXPOSED_HEADERS: Final[list[str]]
 CORS_REQUEST_HEADERS: Final[list[str]]
 __version__: Final[str]
 
+def forget_other_threads() -> None: ...
+def keep_others_out() -> None: ...
 def stop_notifiers() -> None: ...
 
 _T = TypeVar("_T")
