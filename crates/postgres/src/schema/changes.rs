@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    definition::{ADDED_COLUMNS, TABLES},
+    definition::{ADDED_COLUMNS, AddedColumn, TABLES},
     inspection::Found,
     waiting::{self, Strength},
 };
@@ -65,16 +65,31 @@ pub(super) fn missing(names: &Names, found: &Found) -> Vec<Change> {
             continue;
         }
         let columns = ADDED_COLUMNS.iter().filter(|column| column.table == table);
-        let columns = columns.filter(|column| !found.has_column(&name, column.name));
-        let added = columns
-            .map(|column| format!("ADD COLUMN IF NOT EXISTS {} {}", column.name, column.kind));
-        let added = added.collect::<Vec<_>>().join(", ");
-        if !added.is_empty() {
-            let alter = format!("ALTER TABLE {} {added}", names.qualified(&name));
-            changes.push(Change::new(names, vec![alter], vec![name], Strength::KeepsAllOut));
+        let columns: Vec<_> =
+            columns.filter(|column| !found.has_column(&name, column.name)).collect();
+        if !columns.is_empty() {
+            let statements = adding(&columns, &names.qualified(&name));
+            changes.push(Change::new(names, statements, vec![name], Strength::KeepsAllOut));
         }
     }
     changes
+}
+
+/// The statements that add columns to a table.
+fn adding(columns: &[&AddedColumn], table: &str) -> Vec<String> {
+    let added = columns.iter().map(|column| {
+        let value = column.in_older_rows.map(|value| format!(" DEFAULT {value}"));
+        let (name, kind) = (column.name, column.kind);
+        format!("ADD COLUMN IF NOT EXISTS {name} {kind}{}", value.unwrap_or_default())
+    });
+    let added = added.collect::<Vec<_>>().join(", ");
+    let mut statements = vec![format!("ALTER TABLE {table} {added}")];
+    let with_value = columns.iter().filter(|column| column.in_older_rows.is_some());
+    statements
+        .extend(with_value.map(|column| {
+            format!("ALTER TABLE {table} ALTER COLUMN {} DROP DEFAULT", column.name)
+        }));
+    statements
 }
 
 impl Change {

@@ -44,17 +44,31 @@ pub(super) struct AddedColumn {
     pub(super) table: &'static str,
     pub(super) name: &'static str,
     pub(super) kind: &'static str,
+    /// What it is in the rows that are there already, as SuperTokens' own scripts give it to them.
+    /// It is a constant, so PostgreSQL need not write it into every row.
+    pub(super) in_older_rows: Option<&'static str>,
 }
 
-/// None of them has a default that would have to be written into every row.
+/// Rows that are inserted later have no default.
 pub(super) const ADDED_COLUMNS: &[AddedColumn] = &[
     AddedColumn {
         table: "{session_info:bare}",
         name: "prev_refresh_token_hash_2",
         kind: "VARCHAR(128)",
+        in_older_rows: None,
     },
-    AddedColumn { table: "{session_info:bare}", name: "refresh_token_rotated_at", kind: "BIGINT" },
-    AddedColumn { table: "{tenant_configs:bare}", name: "is_first_factors_null", kind: "BOOLEAN" },
+    AddedColumn {
+        table: "{session_info:bare}",
+        name: "refresh_token_rotated_at",
+        kind: "BIGINT",
+        in_older_rows: None,
+    },
+    AddedColumn {
+        table: "{tenant_configs:bare}",
+        name: "is_first_factors_null",
+        kind: "BOOLEAN",
+        in_older_rows: Some("true"),
+    },
 ];
 
 /// Every table; those that others refer to come first.

@@ -138,6 +138,8 @@ async fn make_what_is_missing(
         // Another process may have done it while this one waited for its lock.
         let found = Found::look(connection, names).await?;
         found.check(names)?;
+        // First: what a newer version has made is not to be changed.
+        let known = known_ownership(connection, &found, names).await?;
         let changes = missing(names, &found);
         let is_in_use = found.has_table(&names.session_info);
         if let Some(change) = changes.first()
@@ -155,7 +157,9 @@ async fn make_what_is_missing(
         tenants::make(connection, &public, public.as_str()).await?;
         statistics::gather(connection, names).await?;
         move_legacy_key(connection, names, wanted.legacy_key_kind).await?;
-        mark(connection, &found, names, wanted.ownership).await.map(Progress::Settled)
+        connection.query(&NULL_FIRST_FACTORS, &[]).await?;
+        let is_made = !found.has_table(&names.session_info);
+        mark(connection, known, is_made, wanted.ownership).await.map(Progress::Settled)
     };
     // The name is that of the schema: databases have no locks in common.
     connection.transaction((LockClass::Schema, &names.schema), making).await
@@ -167,6 +171,7 @@ static SETTLED: Template = Template {
             EXISTS (SELECT FROM {key_value} WHERE name = 'access_token_signing_key')
                 OR NOT EXISTS (SELECT FROM {tenants}
                     WHERE app_id = 'public' AND tenant_id = 'public')
+                OR EXISTS (SELECT FROM {tenant_configs} WHERE is_first_factors_null IS NULL)
         FROM {sessile_store}",
 };
 
@@ -233,6 +238,14 @@ async fn move_legacy_key(
     connection.query(template, &[]).await.map(drop)
 }
 
+/// Cores before 9.1 do not know the column, and insert rows without it; later ones take that for
+/// a list of no factors, with which nobody can log in.
+static NULL_FIRST_FACTORS: Template = Template {
+    name: "null_first_factors",
+    text: "UPDATE {tenant_configs} SET is_first_factors_null = true
+        WHERE is_first_factors_null IS NULL",
+};
+
 static READ_MARK: Template =
     Template { name: "read_mark", text: "SELECT version, ownership FROM {sessile_store}" };
 
@@ -250,25 +263,33 @@ static OWN_CONTENT: Template = Template {
         OR EXISTS (SELECT FROM {sessile_secret} WHERE name = 'refresh_token_key')",
 };
 
-/// Keeps whose the database is, and says it.
-async fn mark(
+/// Whose the database is, as it was said before.
+///
+/// # Errors
+/// Where a newer version of Sessile has said it.
+async fn known_ownership(
     connection: &Connection,
     found: &Found,
     names: &Names,
+) -> Result<Option<Ownership>, Failure> {
+    if !found.has_table(&names.sessile_store) {
+        return Ok(None);
+    }
+    let rows = connection.query(&READ_MARK, &[]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    check_version(column_of(row, 0)?)?;
+    Ok(Ownership::from_text(column_of(row, 1)?))
+}
+
+/// Keeps whose the database is, and says it. The tables of one that is not shared were made just
+/// now.
+async fn mark(
+    connection: &Connection,
+    known: Option<Ownership>,
+    is_made: bool,
     wanted: Option<Ownership>,
 ) -> Result<Ownership, Failure> {
-    let rows = connection.query(&READ_MARK, &[]).await?;
-    let known = match rows.first() {
-        Some(row) => {
-            check_version(column_of(row, 0)?)?;
-            Ownership::from_text(column_of(row, 1)?)
-        }
-        None => None,
-    };
-    let by_itself = match found.has_table(&names.session_info) {
-        true => Ownership::Shared,
-        false => Ownership::Own,
-    };
+    let by_itself = if is_made { Ownership::Own } else { Ownership::Shared };
     let ownership = wanted.or(known).unwrap_or(by_itself);
     if ownership == Ownership::Shared && known == Some(Ownership::Own) {
         let rows = connection.query(&OWN_CONTENT, &[]).await?;

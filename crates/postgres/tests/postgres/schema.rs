@@ -138,6 +138,13 @@ async fn a_database_that_cannot_be_used_is_refused() {
     assert_eq!(error.kind(), StoreErrorKind::Incompatible, "{error}");
     assert!(error.to_string().contains("newer version"), "{error}");
 
+    // Nor is anything made that the newer version has done without.
+    database.run("DROP TABLE sessile_tenant");
+    let before = tables(&database, "public");
+    let error = options(&database).open().await.err().unwrap();
+    assert!(error.to_string().contains("newer version"), "{error}");
+    assert_eq!(tables(&database, "public"), before);
+
     database.run("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
     let url = database.url().replace(database.name(), "latin");
     let error = PostgresOptions::from_url(&url).unwrap().open().await.err().unwrap();

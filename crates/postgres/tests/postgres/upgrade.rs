@@ -4,7 +4,10 @@ use sessile_core::{
     policy::SigningKeyKind,
     store::{Store, TenantStore},
 };
-use sessile_postgres_fixture::{Database, supertokens::BACK_TO_9_0};
+use sessile_postgres_fixture::{
+    Database,
+    supertokens::{BACK_TO_9_0, FORWARD_TO_12_1},
+};
 
 /// A row as an older core inserts it, with no more columns than it knows.
 pub(crate) const OLD_INSERT: &str =
@@ -29,13 +32,17 @@ pub(crate) fn old_database() -> Database {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn older_tables_are_brought_forward_with_what_is_in_them() {
-    let (database, new) = (old_database(), Database::new());
+    let (database, by_script) = (old_database(), old_database());
+    by_script.run(FORWARD_TO_12_1);
     let store = open(&database).await;
-    new.run(SUPERTOKENS_TABLES);
-    let shape = "SELECT column_name, data_type, is_nullable FROM information_schema.columns
-        WHERE table_name IN ('session_info', 'tenant_configs') ORDER BY table_name, column_name;
-        SELECT indexdef FROM pg_indexes WHERE tablename = 'session_info' ORDER BY 1";
-    assert_eq!(database.rows(shape), new.rows(shape));
+    // With the values in older rows, which a core reads that is started later.
+    let whole = "SELECT table_name, column_name, ordinal_position, data_type,
+            character_maximum_length, is_nullable, column_default
+        FROM information_schema.columns
+        WHERE table_name IN ('session_info', 'tenant_configs') ORDER BY 1, 3;
+        SELECT indexdef FROM pg_indexes WHERE tablename = 'session_info' ORDER BY 1;
+        SELECT * FROM session_info; SELECT * FROM tenant_configs";
+    assert_eq!(database.rows(whole), by_script.rows(whole));
 
     let found = store.get_session(&app(), &"before".into()).await.unwrap().unwrap();
     assert_eq!(found.user_id, "alice");
@@ -50,6 +57,24 @@ async fn older_tables_are_brought_forward_with_what_is_in_them() {
     // The older core goes on beside it.
     database.run(&OLD_INSERT.replace("HANDLE", "after"));
     assert!(store.get_session(&app(), &"after".into()).await.unwrap().is_some());
+}
+
+/// A core before 9.1 goes on inserting tenants without the column, and so did Sessile once.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_tenant_is_left_without_factors_by_an_older_core() {
+    let database = old_database();
+    drop(open(&database).await);
+    database.run(
+        "INSERT INTO tenant_configs VALUES ('', 'public', 'old', '{}', true, true, true);
+        INSERT INTO tenant_configs VALUES ('', 'public', 'none', '{}', true, true, true, false)",
+    );
+    let store = open(&database).await;
+    let rows = "SELECT tenant_id, is_first_factors_null FROM tenant_configs ORDER BY 1";
+    assert_eq!(database.rows(rows), ["none|f", "old|t", "public|t"]);
+    let mut tenants = store.tenants().await.unwrap();
+    tenants.sort_by_key(|tenant| tenant.tenant.as_str().to_owned());
+    let factors: Vec<_> = tenants.iter().map(|tenant| tenant.first_factors.clone()).collect();
+    assert_eq!(factors, [Some(Vec::new()), None, None]);
 }
 
 /// Whoever waits for a table's lock holds up everybody who comes after, so waiting is short.
