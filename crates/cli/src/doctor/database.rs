@@ -5,11 +5,12 @@ use std::sync::Arc;
 use sessile::{
     WRAPPING_KEY_VARIABLE, WrappingKey,
     clock::SystemClock,
-    postgres::{Content, Elsewhere, Encryption, Examination, PostgresOptions, Server, Structure},
+    postgres::{Content, Encryption, Examination, PostgresOptions, Server, Structure},
 };
 
 use super::{
-    report::{self, Finding, Report},
+    report::{self, Finding, Report, listed},
+    tables::{sessions, tables},
     way_back,
 };
 
@@ -18,9 +19,6 @@ const OLDEST_VERSION: i32 = 130_000;
 
 /// How far two clocks may be apart, in milliseconds.
 const CLOCK_DIFFERENCE: i64 = 1000;
-
-/// The most names of one kind that are listed.
-const LISTED: usize = 10;
 
 pub(super) async fn examine(options: PostgresOptions) -> Report {
     let wrapping_key = match std::env::var(WRAPPING_KEY_VARIABLE) {
@@ -55,7 +53,7 @@ fn judge(examination: &Examination) -> Vec<Finding> {
     if structure.unusable.is_none() {
         findings.push(rights(structure));
         if structure.has_sessions {
-            findings.extend([mark(structure), indexes(structure)]);
+            findings.extend([sessions(structure, content), mark(structure), indexes(structure)]);
             findings.extend([users(content), mapped_users(content), tenants(content)]);
             findings.push(keys(content));
         }
@@ -126,40 +124,6 @@ fn connections(server: &Server) -> Finding {
         Finding::note("connections", text).advise(advice)
     } else {
         Finding::ok("connections", text)
-    }
-}
-
-fn tables(structure: &Structure) -> Finding {
-    if let Some(problem) = &structure.unusable {
-        return Finding::problem("tables", problem.clone());
-    }
-    if !structure.has_sessions {
-        return match structure.elsewhere.as_slice() {
-            [] => Finding::note("tables", "there are none: Sessile makes them at its first start"),
-            found => {
-                let settings: Vec<_> = found.iter().take(LISTED).map(settings_for).collect();
-                Finding::problem("tables", "there are none of sessions here, but elsewhere")
-                    .advise(format!("set {}", settings.join("; or set ")))
-            }
-        };
-    }
-    let missing = structure.missing_tables.iter().chain(&structure.missing_columns);
-    let missing: Vec<_> = missing.cloned().collect();
-    if missing.is_empty() {
-        return Finding::ok("tables", "as a SuperTokens core 12.1 has them");
-    }
-    let text = format!("of a core before 12.1, without {}", missing.join(", "));
-    Finding::note("tables", text)
-        .advise("Sessile adds them at its start, which takes no time; older cores do not mind")
-}
-
-/// The settings that name tables which were found elsewhere.
-fn settings_for(found: &Elsewhere) -> String {
-    let schema = format!("postgresql_table_schema: {}", found.schema);
-    match found.prefix() {
-        Some("") => format!("{schema}, without a prefix of tables"),
-        Some(prefix) => format!("{schema}, postgresql_table_names_prefix: {prefix}"),
-        None => format!("{schema}, postgresql_session_info_table_name: {}", found.table),
     }
 }
 
@@ -274,14 +238,6 @@ fn keys(content: &Content) -> Finding {
     }
 }
 
-fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(LISTED) {
-        Some(more) if more > 0 => format!("{shown} and {more} more"),
-        _ => shown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,12 +282,5 @@ mod tests {
         is(clock, Note, |server| server.clock_ahead = -1001);
         is(connections, Note, |server| server.connections = 2);
         is(connections, Problem, |server| server.connection_limit = 9);
-    }
-
-    #[test]
-    fn long_lists_are_cut() {
-        let names: Vec<_> = (0..12).map(|number| number.to_string()).collect();
-        assert_eq!(listed(&names), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");
-        assert_eq!(listed(&names[..10]), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
     }
 }

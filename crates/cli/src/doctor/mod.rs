@@ -4,6 +4,7 @@ mod database;
 mod file;
 mod report;
 mod server;
+mod tables;
 mod way_back;
 
 use std::{ffi::OsString, path::Path};

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::administration::{print_json, readable};
 
+/// The most names of one kind that are listed.
+pub(super) const LISTED: usize = 10;
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
@@ -51,6 +54,15 @@ pub(super) fn retired() -> Finding {
         "the sessions were moved to another store, and nobody can write here",
     )
     .advise("use that store, or give this one to sessile migrate --reinstate")
+}
+
+/// Names behind each other, as far as people read them.
+pub(super) fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(LISTED) {
+        Some(more) if more > 0 => format!("{shown} and {more} more"),
+        _ => shown,
+    }
 }
 
 /// All that was found.
@@ -110,5 +122,17 @@ impl Report {
             println!("- {}", readable(line));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<_> = (0..12).map(|number| number.to_string()).collect();
+        assert_eq!(listed(&names), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");
+        assert_eq!(listed(&names[..10]), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
     }
 }

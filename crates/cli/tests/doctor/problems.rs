@@ -1,6 +1,6 @@
 //! Databases that are not ready, each for one reason.
 
-use sessile_postgres_fixture::{Cluster, Database, Shutdown};
+use sessile_postgres_fixture::{Cluster, Database, Shutdown, supertokens};
 
 use crate::{
     Server,
@@ -77,6 +77,58 @@ fn tables_with_another_prefix_or_in_another_schema() {
     );
     database.run("ALTER TABLE auth.st_session_info RENAME TO logins");
     diagnose(&database).assert_problem("tables", &["postgresql_session_info_table_name: logins"]);
+}
+
+#[test]
+fn empty_tables_beside_those_that_are_used() {
+    const SESSION: &str = "INSERT INTO SCHEMA.session_info VALUES
+        ('public', 'public', 'HANDLE', 'alice', repeat('0', 64), '{}', EXPIRY, 1, '{}', false)";
+    let database = supertokens_database();
+    database.run("CREATE SCHEMA auth");
+    database.run(&format!("SET search_path TO auth; {}", supertokens::TABLES));
+    database.run("INSERT INTO auth.apps SELECT * FROM apps");
+    database.run("INSERT INTO auth.tenants SELECT * FROM tenants");
+    let insert = |schema: &str, handle: &str, expiry: &str| {
+        let session = SESSION.replace("SCHEMA", schema).replace("HANDLE", handle);
+        database.run(&session.replace("EXPIRY", expiry));
+    };
+    // Nobody is in either.
+    insert("auth", "over", "1");
+    let diagnosis = diagnose(&database);
+    assert!(diagnosis.checks("problem").is_empty(), "{}", diagnosis.0);
+    assert_eq!(diagnosis.checks("note"), ["sessions"], "{}", diagnosis.0);
+    diagnosis.assert_words("sessions", &["0 here", "auth.session_info with 0"]);
+
+    insert("auth", "one", "4102444800000");
+    insert("auth", "two", "4102444800000");
+    let diagnosis = diagnose(&database);
+    diagnosis.assert_problem(
+        "sessions",
+        &["0 here", "auth.session_info with 2", "set postgresql_table_schema: auth"],
+    );
+    let schema = [("POSTGRESQL_TABLE_SCHEMA", "auth")];
+    let arguments = ["--store", &database.url()];
+    let advised = diagnose_with(&arguments, &schema);
+    assert!(advised.checks("problem").is_empty(), "{}", advised.0);
+    advised.assert_words("sessions", &["2 here", "public.session_info with 0"]);
+
+    // It is not told which ones the applications have.
+    insert("public", "three", "4102444800000");
+    let diagnosis = diagnose(&database);
+    assert!(diagnosis.checks("problem").is_empty(), "{}", diagnosis.0);
+    assert_eq!(diagnosis.checks("note"), ["sessions"], "{}", diagnosis.0);
+    diagnosis.assert_words("sessions", &["1 here", "auth.session_info with 2"]);
+
+    // What cannot be read may have all of them.
+    database.run("DELETE FROM session_info");
+    let role = format!("{}_blind", database.name());
+    database.run(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA public TO {role};
+        GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"
+    ));
+    let url = database.url().replace("postgres@", &format!("{role}@"));
+    diagnose_with(&["--store", &url], &[])
+        .assert_problem("sessions", &["auth.session_info with an unknown number"]);
 }
 
 #[test]

@@ -17,8 +17,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Content {
-    /// About how many sessions there are, as PostgreSQL's statistics have it; `None` where it has
-    /// none yet.
+    /// How many sessions have not expired; `None` where the table is not there or may not be read.
     pub sessions: Option<i64>,
     /// Accounts that are linked to a primary user with another id.
     pub linked_users: i64,
@@ -56,9 +55,7 @@ pub struct UnusableKey {
 
 static SESSIONS: Template = Template {
     name: "examine_sessions",
-    text: "SELECT c.reltuples::bigint FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = $1::text AND c.relname = $2::text AND c.reltuples >= 0",
+    text: "SELECT count(*) FROM {session_info} WHERE expires_at > $1",
 };
 
 static LINKED: Template = Template {
@@ -132,13 +129,14 @@ impl Content {
         names: &Names,
         readable: &Readable,
         wrapping_key: Option<&WrappingKey>,
+        now: Timestamp,
     ) -> Result<Self, Failure> {
         // An older core's tables are laid out otherwise.
         if !readable.has_column(&names.session_info, "app_id") {
             return Ok(Self::default());
         }
         let mut content = Self::default();
-        let rows = connection.query(&SESSIONS, &[&names.schema, &names.session_info]).await?;
+        let rows = connection.query_endless(&SESSIONS, &[&now.as_millis()]).await?;
         content.sessions = rows.first().map(|row| column_of(row, 0)).transpose()?;
         content.look_at_users(connection, names, readable).await?;
         if readable.has(&names.tenant_configs) {

@@ -1,16 +1,22 @@
 //! Looking at a database without changing it.
 
 mod content;
+mod elsewhere;
 mod server;
 mod structure;
 
 pub use content::{Content, UnusableKey};
+pub use elsewhere::Elsewhere;
 pub use server::{Encryption, Server};
-pub use structure::{Elsewhere, Structure};
+pub use structure::Structure;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use sessile_core::{WrappingKey, clock::Clock, store::StoreError};
+use sessile_core::{
+    WrappingKey,
+    clock::{Clock, Timestamp},
+    store::StoreError,
+};
 
 use crate::{
     connection::Connection,
@@ -57,9 +63,13 @@ impl PostgresOptions {
         let runtime = connector.runtime().clone();
         let examining = async move {
             let connection = connector.connect().await?;
-            let mut server = Server::look(&connection, clock.as_ref(), wanted).await?;
-            connector.description().clone_into(&mut server.database);
-            in_snapshot(&connection, look(&connection, &names, server, wrapping_key)).await
+            let mut examination = in_snapshot(&connection, async {
+                let server = Server::look(&connection, clock.as_ref(), wanted).await?;
+                look(&connection, &names, server, wrapping_key, clock.now()).await
+            })
+            .await?;
+            connector.description().clone_into(&mut examination.server.database);
+            Ok(examination)
         };
         let examined = runtime.spawn(examining).await.unwrap_or(Err(Failure::Interrupted));
         examined.map_err(|failure| failure.report(Task::Read("examining the database")))
@@ -71,9 +81,10 @@ async fn look(
     names: &Names,
     server: Server,
     wrapping_key: Option<WrappingKey>,
+    now: Timestamp,
 ) -> Result<Examination, Failure> {
-    let (structure, readable) = Structure::look(connection, names).await?;
-    let content = Content::look(connection, names, &readable, wrapping_key.as_ref()).await?;
+    let (structure, readable) = Structure::look(connection, names, now).await?;
+    let content = Content::look(connection, names, &readable, wrapping_key.as_ref(), now).await?;
     Ok(Examination { server, structure, content })
 }
 

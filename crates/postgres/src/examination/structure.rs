@@ -1,5 +1,8 @@
 use std::collections::HashMap;
 
+use sessile_core::clock::Timestamp;
+
+use super::elsewhere::{self, Elsewhere};
 use crate::{
     connection::{Connection, Template},
     failure::Failure,
@@ -40,32 +43,13 @@ pub struct Structure {
     pub ownership: Option<Ownership>,
     /// Whether the sessions were moved to another store, so that nobody can write to this one.
     pub is_retired: bool,
-    /// Tables of sessions with other names, or in other schemas.
+    /// Tables of sessions with other names, or in other schemas, from which the sessions were not
+    /// moved to another store.
     pub elsewhere: Vec<Elsewhere>,
     /// The statements by which the user would get the rights that it lacks.
     pub missing_rights: Vec<String>,
     /// Tables that have to be changed when the store is opened, and that are not the user's.
     pub owned_by_others: Vec<String>,
-}
-
-/// A table of sessions where none was looked for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Elsewhere {
-    /// Its schema.
-    pub schema: String,
-    /// Its bare name: `session_info` behind a prefix and an underscore, unless somebody named it.
-    pub table: String,
-}
-
-impl Elsewhere {
-    /// What its name has before `_session_info`; `None` where it has another name.
-    pub fn prefix(&self) -> Option<&str> {
-        match self.table.strip_suffix("session_info")? {
-            "" => Some(""),
-            prefix => prefix.strip_suffix('_').filter(|prefix| !prefix.is_empty()),
-        }
-    }
 }
 
 /// The tables whose rows the user may read, by their bare names.
@@ -115,19 +99,6 @@ static SCHEMA: Template = Template {
                 WHERE nspname = $1::text)",
 };
 
-static ELSEWHERE: Template = Template {
-    name: "examine_elsewhere",
-    text: "SELECT n.nspname::text, c.relname::text
-        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p')
-            AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
-            AND NOT (n.nspname = $1::text AND c.relname = $2::text)
-            AND 2 = (SELECT count(*) FROM pg_catalog.pg_attribute a
-                WHERE a.attrelid = c.oid AND NOT a.attisdropped
-                    AND a.attname IN ('session_handle', 'refresh_token_hash_2'))
-        ORDER BY 1, 2",
-};
-
 static MARK: Template =
     Template { name: "examine_mark", text: "SELECT version, ownership FROM {sessile_store}" };
 
@@ -143,6 +114,7 @@ impl Structure {
     pub(super) async fn look(
         connection: &Connection,
         names: &Names,
+        now: Timestamp,
     ) -> Result<(Self, Readable), Failure> {
         let survey = schema::survey(connection, names).await?;
         let tables = rights_on_tables(connection, names).await?;
@@ -173,7 +145,7 @@ impl Structure {
             known_version: schema::VERSION,
             ownership,
             is_retired,
-            elsewhere: elsewhere(connection, names).await?,
+            elsewhere: elsewhere::look(connection, names, now).await?,
             missing_rights,
             owned_by_others,
         };
@@ -255,34 +227,6 @@ async fn lacking_rights(
     Ok((grants, owned_by_others))
 }
 
-async fn elsewhere(connection: &Connection, names: &Names) -> Result<Vec<Elsewhere>, Failure> {
-    let rows = connection.query(&ELSEWHERE, &[&names.schema, &names.session_info]).await?;
-    let found = rows
-        .iter()
-        .map(|row| Ok(Elsewhere { schema: column_of(row, 0)?, table: column_of(row, 1)? }));
-    found.collect()
-}
-
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_is_told_from_the_name() {
-        for (table, prefix) in [
-            ("session_info", Some("")),
-            ("st_session_info", Some("st")),
-            ("a_b_session_info", Some("a_b")),
-            ("stsession_info", None),
-            ("_session_info", None),
-            ("logins", None),
-        ] {
-            let found = Elsewhere { schema: "public".into(), table: table.into() };
-            assert_eq!(found.prefix(), prefix, "{table}");
-        }
-    }
 }
