@@ -197,8 +197,13 @@ impl Policy {
         Err(GeneralError::Configuration(problem.into()))
     }
 
-    /// Whether a SuperTokens core can read everything that is written under it.
-    pub(crate) fn check_shared(&self, has_wrapping_key: bool) -> Result<(), GeneralError> {
+    /// Whether a SuperTokens core can read everything that is written under it, as it has to in a
+    /// store that [it shares](crate::store::Store::is_shared_with_supertokens). Sessions are not
+    /// served otherwise.
+    ///
+    /// # Errors
+    /// [`GeneralError::Configuration`], naming the first thing that it could not.
+    pub fn check_shared(&self, has_wrapping_key: bool) -> Result<(), GeneralError> {
         let problem = if self.algorithm != Algorithm::Rs256 {
             "algorithm must be RS256"
         } else if self.refresh_token_format != RefreshTokenFormat::SuperTokens {

@@ -50,7 +50,7 @@ mod users;
 
 pub use bulk::PostgresExport;
 pub use examination::{
-    Content, Elsewhere, Encryption, Examination, Server, Structure, UnusableKey,
+    Content, Elsewhere, Encryption, Examination, Server, Structure, TenantSettings, UnusableKey,
 };
 pub use names::InvalidName;
 pub use options::PostgresOptions;

@@ -18,7 +18,7 @@ use crate::{
     addresses::AddressFilter,
     answer::Failure,
     config::{AppConfig, ServerConfig},
-    core_config::{CoreConfig, invalid},
+    core_config::{CoreConfig, NotFollowed, invalid},
     directory::{Directory, Tenants},
     path::{PUBLIC, TenantName},
 };
@@ -71,7 +71,11 @@ pub(crate) struct App<S> {
 impl<S> App<S> {
     pub(crate) fn new(sessions: Sessions<S>, config: AppConfig, tenants: Tenants) -> Self {
         let own = |(id, tenant): (&String, &TenantSettings)| {
-            Some((id.clone(), tenant.core_config.addresses_over(&config.addresses)?))
+            let (addresses, left_out) = tenant.core_config.addresses_over(&config.addresses)?;
+            for NotFollowed { problem, .. } in left_out {
+                tracing::warn!(tenant = id, problem, "a setting of a tenant cannot be followed");
+            }
+            Some((id.clone(), addresses))
         };
         let addresses = tenants.iter().filter(|(id, _)| *id != PUBLIC).filter_map(own).collect();
         Self { sessions, config, tenants, addresses }
@@ -203,11 +207,12 @@ impl<S: TenantStore> Apps<S> {
 
     /// The configuration of an app, as far as its settings can be followed.
     fn configure(&self, tenants: &Tenants) -> AppConfig {
-        let settings = tenants.get(PUBLIC).map(|public| &public.core_config);
-        settings.map_or_else(
-            || self.base.clone(),
-            |settings| settings.over_where_possible(&self.base, self.test_mode),
-        )
+        let Some(public) = tenants.get(PUBLIC) else { return self.base.clone() };
+        let (config, left_out) = public.core_config.over_where_possible(&self.base, self.test_mode);
+        for NotFollowed { problem, .. } in left_out {
+            tracing::warn!(problem, "a setting of an app in the store has no effect");
+        }
+        config
     }
 
     async fn take_into_use(&self, id: &str) -> Result<(), Error> {

@@ -59,27 +59,25 @@ impl CoreConfig {
 
     /// The same for settings that may be another program's, or were allowed before: what cannot be
     /// followed is left out, and said. What says who is let in cannot be left out: nobody is then.
-    pub(crate) fn over_where_possible(&self, base: &AppConfig, test_mode: bool) -> AppConfig {
+    pub(crate) fn over_where_possible(
+        &self,
+        base: &AppConfig,
+        test_mode: bool,
+    ) -> (AppConfig, Vec<NotFollowed>) {
         // One by one, a setting could contradict what another changes too.
         if let Ok(config) = self.checked(base, test_mode) {
-            return config;
+            return (config, Vec::new());
         }
-        let mut config = base.clone();
+        let (mut config, mut left_out) = (base.clone(), Vec::new());
         for (name, value) in &self.0 {
             let mut changed = config.clone();
             let result = set(&mut changed, name, value);
             match result.and_then(|()| changed.check(test_mode)) {
                 Ok(()) => config = changed,
-                Err(Problem { text, .. }) => {
-                    tracing::warn!(
-                        problem = text,
-                        "a setting of an app in the store has no effect"
-                    );
-                    close(&mut config, name);
-                }
+                Err(problem) => left_out.push(leave_out(&mut config, name, problem)),
             }
         }
-        config
+        (config, left_out)
     }
 
     /// Whether a tenant may have all of these of its own, beside its app.
@@ -89,19 +87,21 @@ impl CoreConfig {
     }
 
     /// From where requests to the tenant with these settings may come, where they say so, and its
-    /// app lets others in.
-    pub(crate) fn addresses_over(&self, app: &AddressFilter) -> Option<AddressFilter> {
+    /// app lets others in; and what of that cannot be followed.
+    pub(crate) fn addresses_over(
+        &self,
+        app: &AddressFilter,
+    ) -> Option<(AddressFilter, Vec<NotFollowed>)> {
         let own = self.0.iter().filter(|(name, _)| ADDRESSES.contains(&name.as_str()));
         let mut config = AppConfig { addresses: app.clone(), ..AppConfig::default() };
-        let mut said = false;
+        let (mut said, mut left_out) = (false, Vec::new());
         for (name, value) in own {
             said = true;
-            if let Err(Problem { text, .. }) = set(&mut config, name, value) {
-                tracing::warn!(problem = text, "a setting of a tenant cannot be followed");
-                close(&mut config, name);
+            if let Err(problem) = set(&mut config, name, value) {
+                left_out.push(leave_out(&mut config, name, problem));
             }
         }
-        said.then_some(config.addresses)
+        said.then_some((config.addresses, left_out))
     }
 
     /// The settings of these that do nothing, and why.
@@ -129,13 +129,27 @@ pub(crate) fn invalid(problem: &str) -> Failure {
 /// What says from where requests may come.
 const ADDRESSES: [&str; 2] = ["ip_allow_regex", "ip_deny_regex"];
 
-/// Lets nobody in, where it is not known who may come in.
-fn close(config: &mut AppConfig, name: &str) {
+/// A setting that cannot be followed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct NotFollowed {
+    pub(crate) name: String,
+    /// What is wrong with it. It never tells the value.
+    pub(crate) problem: String,
+    /// Whether nobody is let in for that, because it is not known who may come in.
+    pub(crate) lets_nobody_in: bool,
+}
+
+/// Goes on without a setting.
+fn leave_out(config: &mut AppConfig, name: &str, problem: Problem) -> NotFollowed {
+    let mut lets_nobody_in = true;
     if name == "api_keys" {
         config.api_keys = ApiKeys::closed();
     } else if ADDRESSES.contains(&name) {
         config.addresses = AddressFilter::closed();
+    } else {
+        lets_nobody_in = false;
     }
+    NotFollowed { name: name.to_owned(), problem: problem.text, lets_nobody_in }
 }
 
 fn set(config: &mut AppConfig, name: &str, value: &Value) -> Result<(), Problem> {

@@ -28,6 +28,7 @@ mod operations;
 mod outcome;
 mod path;
 mod places;
+mod prediction;
 mod request_body;
 mod routes;
 mod server;
@@ -41,6 +42,7 @@ pub use cdi::{CdiVersion, CdiVersionError};
 pub use config::{AppConfig, LegacyConfig, RefreshRotation, ServerConfig};
 pub use limits::Limits;
 pub use metrics::{CommitStatistics, MeasuredStore};
+pub use prediction::{Consequence, UnfollowedSettings};
 pub use server::Server;
 pub use serving::{Handshake, PlainText};
 pub use settings::{

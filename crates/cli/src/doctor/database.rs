@@ -7,9 +7,11 @@ use sessile::{
     clock::SystemClock,
     postgres::{Content, Encryption, Examination, PostgresOptions, Server, Structure},
 };
+use sessile_server::ServerConfig;
 
 use super::{
     report::{self, Finding, Report, listed},
+    settings,
     tables::{sessions, tables},
     way_back,
 };
@@ -20,7 +22,7 @@ const OLDEST_VERSION: i32 = 130_000;
 /// How far two clocks may be apart, in milliseconds.
 const CLOCK_DIFFERENCE: i64 = 1000;
 
-pub(super) async fn examine(options: PostgresOptions) -> Report {
+pub(super) async fn examine(options: PostgresOptions, config: &ServerConfig) -> Report {
     let wrapping_key = match std::env::var(WRAPPING_KEY_VARIABLE) {
         Ok(text) if !text.is_empty() => match WrappingKey::from_text(&text) {
             Ok(key) => Some(key),
@@ -31,15 +33,17 @@ pub(super) async fn examine(options: PostgresOptions) -> Report {
         },
         _ => None,
     };
+    let has_wrapping_key = wrapping_key.is_some();
     match options.examine(wrapping_key, Arc::new(SystemClock)).await {
         Ok(examination) => {
-            Report::new(judge(&examination)).with_way_back(way_back::lines(&examination))
+            let findings = judge(&examination, config, has_wrapping_key);
+            Report::new(findings).with_way_back(way_back::lines(&examination))
         }
         Err(error) => Report::new(vec![Finding::problem("connection", error.to_string())]),
     }
 }
 
-fn judge(examination: &Examination) -> Vec<Finding> {
+fn judge(examination: &Examination, config: &ServerConfig, has_wrapping_key: bool) -> Vec<Finding> {
     let Examination { server, structure, content, .. } = examination;
     let mut findings = vec![
         connection(server),
@@ -52,10 +56,14 @@ fn judge(examination: &Examination) -> Vec<Finding> {
     // Nothing more can be said of tables that are not known.
     if structure.unusable.is_none() {
         findings.push(rights(structure));
+        findings.extend(settings::of_server(config, structure.opens_as, has_wrapping_key));
+        if structure.has_sessions || structure.own_version.is_some() {
+            findings.push(mark(structure));
+        }
         if structure.has_sessions {
-            findings.extend([sessions(structure, content), mark(structure), indexes(structure)]);
+            findings.extend([sessions(structure, content), indexes(structure)]);
             findings.extend([users(content), mapped_users(content), tenants(content)]);
-            findings.push(keys(content));
+            findings.extend([settings::of_tenants(config, content), keys(content)]);
         }
     }
     findings
@@ -208,6 +216,11 @@ fn mapped_users(content: &Content) -> Finding {
 }
 
 fn tenants(content: &Content) -> Finding {
+    if !content.misnamed_tenants.is_empty() {
+        let names = listed(&content.misnamed_tenants);
+        return Finding::problem("tenants", format!("{names}: these cannot be names"))
+            .advise("rename or remove them: Sessile does not start with them");
+    }
     let elsewhere: Vec<_> =
         content.tenants_elsewhere.iter().chain(&content.tenants_of_domains).cloned().collect();
     if elsewhere.is_empty() {

@@ -4,6 +4,7 @@ mod database;
 mod file;
 mod report;
 mod server;
+mod settings;
 mod tables;
 mod way_back;
 
@@ -76,7 +77,7 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> anyhow::Result<bool> {
 
 async fn examine_store(settings: &Settings) -> anyhow::Result<Report> {
     Ok(match Place::of(settings)? {
-        Place::Postgres(options) => database::examine(*options).await,
+        Place::Postgres(options) => database::examine(*options, &settings.server).await,
         Place::File(path) => file::examine(&path),
         Place::Memory => Report::new(vec![Finding::ok(
             "store",

@@ -5,6 +5,7 @@ use sessile_postgres_fixture::{Cluster, Database, Shutdown, supertokens};
 use crate::{
     Server,
     databases::{diagnose, diagnose_with, supertokens_database},
+    sessile,
 };
 
 #[test]
@@ -250,4 +251,93 @@ fn sealed_keys_without_their_wrapping_key() {
     diagnose_with(&arguments, &[(variable, OTHER)]).assert_problem("keys", &["another wrapping"]);
     diagnose_with(&arguments, &[]).assert_problem("keys", &["are sealed", variable]);
     diagnose_with(&arguments, &[(variable, "none")]).assert_problem("wrapping key", &["base64"]);
+}
+
+#[test]
+fn settings_of_apps_that_lock_everybody_out() {
+    let database = supertokens_database();
+    database.run(
+        r#"INSERT INTO tenant_configs (app_id, tenant_id, core_config) VALUES
+            ('public', 'public', '{}'),
+            ('public', 'one', '{"ip_allow_regex": "10.*"}'),
+            ('shop', 'public', '{"access_token_validity": 3600, "api_keys": "a-key-of-twenty-characters"}'),
+            ('shop', 'one', '{"postgresql_connection_pool_size": 3}')"#,
+    );
+    let diagnosis = diagnose(&database);
+    assert!(diagnosis.checks("problem").is_empty(), "{}", diagnosis.0);
+    assert_eq!(diagnosis.finding("app settings")["level"], "ok");
+
+    // What is left out leaves sessions as they are, or not for as long.
+    database.run(
+        r#"INSERT INTO tenant_configs (app_id, tenant_id, core_config) VALUES
+            ('short', 'public', '{"access_token_validity": 8640001, "refresh_token_validity": 60}'),
+            ('text', 'public', 'none')"#,
+    );
+    let diagnosis = diagnose(&database);
+    assert!(diagnosis.checks("problem").is_empty(), "{}", diagnosis.0);
+    assert_eq!(diagnosis.finding("app settings")["level"], "note");
+    diagnosis
+        .assert_words("app settings", &["short/public", "access_token_validity", "text/public"]);
+
+    // Java's expressions have look-ahead.
+    database.run(
+        r#"INSERT INTO tenant_configs (app_id, tenant_id, core_config) VALUES
+            ('java', 'public', '{"ip_allow_regex": "(?!10).*", "api_keys": "hidden"}'),
+            ('java', 'one', '{"ip_deny_regex": "(?=10).*"}')"#,
+    );
+    let diagnosis = diagnose(&database);
+    diagnosis.assert_problem(
+        "app settings",
+        &[
+            "java/public: ip_allow_regex",
+            "java/public: api_keys",
+            "java/one: ip_deny_regex",
+            "nobody is let in",
+        ],
+    );
+    assert!(!diagnosis.0.to_string().contains("hidden"));
+}
+
+/// What a server says that does not start.
+fn refusal_to_serve(database: &Database, environment: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = sessile(folder.path());
+    let command = command.args(["serve", "--port", "0", "--store", &database.url()]);
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_wrapping_key_for_a_shared_database() {
+    const KEY: [(&str, &str); 1] =
+        [("SESSILE_WRAPPING_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")];
+    // A core's, which is not marked yet, and which then is.
+    let database = supertokens_database();
+    let arguments = ["--store", &database.url()];
+    for _ in 0..2 {
+        let diagnosis = diagnose_with(&arguments, &KEY);
+        diagnosis.assert_problem("wrapping key", &["unset SESSILE_WRAPPING_KEY"]);
+        Server::start(&arguments, &[]).log_in();
+    }
+    assert!(refusal_to_serve(&database, &KEY).contains("no wrapping key"));
+
+    // Its own takes it.
+    let database = Database::new();
+    let diagnosis = diagnose_with(&["--store", &database.url()], &KEY);
+    assert!(diagnosis.checks("problem").is_empty(), "{}", diagnosis.0);
+}
+
+#[test]
+fn other_reasons_for_which_a_server_does_not_start() {
+    let database = supertokens_database();
+    database.run("INSERT INTO tenant_configs VALUES ('', 'no name', 'public', '{}')");
+    diagnose(&database).assert_problem("tenants", &["no name/public"]);
+    assert!(refusal_to_serve(&database, &[]).contains("a name that cannot be one"));
+
+    // The mark of a newer version, without the tables.
+    let database = supertokens_database();
+    drop(Server::start(&["--store", &database.url()], &[]));
+    database.run("UPDATE sessile_store SET version = 99; DROP TABLE session_info CASCADE");
+    diagnose(&database).assert_problem("mark", &["newer Sessile"]);
 }

@@ -1,5 +1,5 @@
 use sessile_core::{
-    AppId, WrappingKey,
+    AppId, Secret, TenantId, WrappingKey,
     clock::Timestamp,
     store::{StoredSecret, StoredSigningKey},
 };
@@ -31,6 +31,11 @@ pub struct Content {
     pub tenants_elsewhere: Vec<String>,
     /// Tenants that only a request to another domain reaches, as `domain/app/tenant`.
     pub tenants_of_domains: Vec<String>,
+    /// Apps and tenants whose names no store takes, as `app/tenant`. A store with them cannot be
+    /// read.
+    pub misnamed_tenants: Vec<String>,
+    /// The settings of the others that have the database and domain in common.
+    pub tenant_settings: Vec<TenantSettings>,
     /// How many signing keys and secrets can be used.
     pub usable_keys: usize,
     /// The signing keys and secrets that cannot be used.
@@ -39,6 +44,18 @@ pub struct Content {
     pub own_keys: Vec<String>,
     /// How many signing keys of a core 2.x there are; they are moved when the store is opened.
     pub legacy_keys: usize,
+}
+
+/// What a tenant has of its own; the public tenant of an app has what is the app's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TenantSettings {
+    /// Its app.
+    pub app: AppId,
+    /// Its id.
+    pub tenant: TenantId,
+    /// The settings, as JSON. There may be API keys among them.
+    pub core_config: Secret,
 }
 
 /// A signing key or secret that cannot be used.
@@ -77,7 +94,8 @@ static TENANTS: Template = Template {
     name: "examine_tenants",
     text: "SELECT connection_uri_domain::text, app_id::text, tenant_id::text,
             coalesce(core_config, '') ~ ('\"postgresql_'
-                || '(connection_uri|host|port|user|password|database_name|table_schema)\"\\s*:')
+                || '(connection_uri|host|port|user|password|database_name|table_schema)\"\\s*:'),
+            coalesce(core_config, '{}')
         FROM {tenant_configs} ORDER BY 1, 2, 3",
 };
 
@@ -172,8 +190,17 @@ impl Content {
                 (column_of(row, 0)?, column_of(row, 1)?, column_of(row, 2)?);
             if !domain.is_empty() {
                 self.tenants_of_domains.push(format!("{domain}/{app}/{tenant}"));
-            } else if column_of(row, 3)? {
+                continue;
+            }
+            if column_of(row, 3)? {
                 self.tenants_elsewhere.push(format!("{app}/{tenant}"));
+            }
+            match (app.parse(), tenant.parse()) {
+                (Ok(app), Ok(tenant)) => {
+                    let core_config = Secret::new(column_of(row, 4)?);
+                    self.tenant_settings.push(TenantSettings { app, tenant, core_config });
+                }
+                _ => self.misnamed_tenants.push(format!("{app}/{tenant}")),
             }
         }
         Ok(())

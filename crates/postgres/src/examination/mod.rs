@@ -5,24 +5,19 @@ mod elsewhere;
 mod server;
 mod structure;
 
-pub use content::{Content, UnusableKey};
+pub use content::{Content, TenantSettings, UnusableKey};
 pub use elsewhere::Elsewhere;
 pub use server::{Encryption, Server};
 pub use structure::Structure;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use sessile_core::{
-    WrappingKey,
-    clock::{Clock, Timestamp},
-    store::StoreError,
-};
+use sessile_core::{WrappingKey, clock::Clock, store::StoreError};
 
 use crate::{
     connection::Connection,
     connector::Connector,
     failure::{Failure, Task},
-    names::Names,
     options::PostgresOptions,
     shared::OwnRuntime,
     store::unusable,
@@ -56,7 +51,7 @@ impl PostgresOptions {
     ) -> Result<Examination, StoreError> {
         let names = Arc::new(self.names().map_err(|error| unusable(&error))?);
         let target = self.target().map_err(|error| unusable(&error))?;
-        let wanted = self.readers + self.writers;
+        let (connections, ownership) = (self.readers + self.writers, self.ownership);
         let (runtime, _own_runtime) = OwnRuntime::start_unless(self.runtime)?;
         let timeouts = (self.connect_timeout, self.request_timeout);
         let connector = Arc::new(Connector::new(target, Arc::clone(&names), runtime, timeouts));
@@ -64,8 +59,13 @@ impl PostgresOptions {
         let examining = async move {
             let connection = connector.connect().await?;
             let mut examination = in_snapshot(&connection, async {
-                let server = Server::look(&connection, clock.as_ref(), wanted).await?;
-                look(&connection, &names, server, wrapping_key, clock.now()).await
+                let server = Server::look(&connection, clock.as_ref(), connections).await?;
+                let now = clock.now();
+                let looking = Structure::look(&connection, &names, ownership, now);
+                let (structure, readable) = looking.await?;
+                let key = wrapping_key.as_ref();
+                let content = Content::look(&connection, &names, &readable, key, now).await?;
+                Ok(Examination { server, structure, content })
             })
             .await?;
             connector.description().clone_into(&mut examination.server.database);
@@ -74,18 +74,6 @@ impl PostgresOptions {
         let examined = runtime.spawn(examining).await.unwrap_or(Err(Failure::Interrupted));
         examined.map_err(|failure| failure.report(Task::Read("examining the database")))
     }
-}
-
-async fn look(
-    connection: &Connection,
-    names: &Names,
-    server: Server,
-    wrapping_key: Option<WrappingKey>,
-    now: Timestamp,
-) -> Result<Examination, Failure> {
-    let (structure, readable) = Structure::look(connection, names, now).await?;
-    let content = Content::look(connection, names, &readable, wrapping_key.as_ref(), now).await?;
-    Ok(Examination { server, structure, content })
 }
 
 /// Does `work` in a transaction that can change nothing. What it asks is asked once, of tables of

@@ -41,6 +41,8 @@ pub struct Structure {
     pub known_version: i32,
     /// Whose the database is said to be, where Sessile has opened it before.
     pub ownership: Option<Ownership>,
+    /// Whose it will be when the store is opened.
+    pub opens_as: Ownership,
     /// Whether the sessions were moved to another store, so that nobody can write to this one.
     pub is_retired: bool,
     /// Tables of sessions with other names, or in other schemas, from which the sessions were not
@@ -114,6 +116,7 @@ impl Structure {
     pub(super) async fn look(
         connection: &Connection,
         names: &Names,
+        wanted: Option<Ownership>,
         now: Timestamp,
     ) -> Result<(Self, Readable), Failure> {
         let survey = schema::survey(connection, names).await?;
@@ -133,8 +136,9 @@ impl Structure {
         let rows = connection.query(&RETIRED, &[&names.schema, &names.session_info]).await?;
         let is_retired = rows.first().map_or(Ok(false), |row| column_of(row, 0))?;
         let survey = &readable.survey;
+        let has_sessions = survey.has_table(&names.session_info);
         let structure = Self {
-            has_sessions: survey.has_table(&names.session_info),
+            has_sessions,
             unusable: survey.unusable.clone(),
             missing_tables: survey.missing_tables.clone(),
             missing_columns: survey.missing_columns(),
@@ -144,6 +148,7 @@ impl Structure {
             own_version,
             known_version: schema::VERSION,
             ownership,
+            opens_as: schema::ownership_of(wanted, ownership, !has_sessions),
             is_retired,
             elsewhere: elsewhere::look(connection, names, now).await?,
             missing_rights,

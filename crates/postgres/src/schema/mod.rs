@@ -281,16 +281,24 @@ async fn known_ownership(
     Ok(Ownership::from_text(column_of(row, 1)?))
 }
 
-/// Keeps whose the database is, and says it. The tables of one that is not shared were made just
-/// now.
+/// Whose a database is. The tables of one that is not shared are made by whoever opens it.
+pub(crate) fn ownership_of(
+    wanted: Option<Ownership>,
+    known: Option<Ownership>,
+    is_made: bool,
+) -> Ownership {
+    let by_itself = if is_made { Ownership::Own } else { Ownership::Shared };
+    wanted.or(known).unwrap_or(by_itself)
+}
+
+/// Keeps whose the database is, and says it.
 async fn mark(
     connection: &Connection,
     known: Option<Ownership>,
     is_made: bool,
     wanted: Option<Ownership>,
 ) -> Result<Ownership, Failure> {
-    let by_itself = if is_made { Ownership::Own } else { Ownership::Shared };
-    let ownership = wanted.or(known).unwrap_or(by_itself);
+    let ownership = ownership_of(wanted, known, is_made);
     if ownership == Ownership::Shared && known == Some(Ownership::Own) {
         let rows = connection.query(&OWN_CONTENT, &[]).await?;
         if rows.first().map_or(Ok(false), |row| column_of(row, 0))? {
