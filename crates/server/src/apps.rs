@@ -21,6 +21,7 @@ use crate::{
     core_config::{CoreConfig, NotFollowed, invalid},
     directory::{Directory, Tenants},
     path::{PUBLIC, TenantName},
+    upkeep::FailedApps,
 };
 
 /// What a tenant has of its own.
@@ -158,13 +159,16 @@ impl<S: TenantStore> Apps<S> {
         self.take_into_use(id).await
     }
 
-    /// Every app, all of them in use.
-    pub(crate) async fn all(&self) -> Result<Vec<Arc<App<S>>>, Error> {
+    /// Every app, all of them in use; and those that cannot be taken into use.
+    pub(crate) async fn all(&self) -> (Vec<Arc<App<S>>>, FailedApps) {
         let waiting = self.directory().waiting();
+        let mut failed = Vec::new();
         for id in waiting {
-            self.prepare(&id).await?;
+            if let Err(error) = self.prepare(&id).await {
+                failed.push((id, error));
+            }
         }
-        Ok(self.directory().in_use())
+        (self.directory().in_use(), failed)
     }
 
     /// Looks into the store for what another process may have made; says whether it has looked.
@@ -180,17 +184,22 @@ impl<S: TenantStore> Apps<S> {
         Ok(is_due)
     }
 
-    /// Takes over what other processes have changed.
-    pub(crate) async fn synchronise(&self) -> Result<(), Error> {
-        {
-            let _one_at_a_time = self.change.lock().await;
-            self.read().await?;
-        }
+    /// Takes over what other processes have changed of apps and tenants.
+    pub(crate) async fn read_again(&self) -> Result<(), Error> {
+        let _one_at_a_time = self.change.lock().await;
+        self.read().await
+    }
+
+    /// The same of the signing keys of the apps that are in use; gives those for which it fails.
+    pub(crate) async fn reload_signing_keys(&self) -> FailedApps {
         let in_use = self.directory().in_use();
+        let mut failed = Vec::new();
         for app in in_use {
-            app.sessions.reload_signing_keys().await?;
+            if let Err(error) = app.sessions.reload_signing_keys().await {
+                failed.push((app.sessions.app().to_string(), error));
+            }
         }
-        Ok(())
+        failed
     }
 
     async fn read(&self) -> Result<(), Error> {

@@ -35,6 +35,7 @@ mod server;
 mod serving;
 mod session_json;
 mod settings;
+mod upkeep;
 
 pub use addresses::{AddressFilter, InvalidPattern};
 pub use api_keys::{ApiKeyError, ApiKeys};

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, response::Response};
 use http::{Method, Request, request};
-use sessile_core::{Error, Sessions, SessionsBuilder, store::TenantStore};
+use sessile_core::{Error, SessionsBuilder, store::TenantStore};
 use tokio::{net::TcpListener, time::sleep};
 use tracing::Instrument as _;
 
@@ -46,7 +46,7 @@ const OPERATORS: usize = 64;
 /// # }
 /// ```
 pub struct Server<S> {
-    parts: Arc<Parts<MeasuredStore<S>>>,
+    pub(crate) parts: Arc<Parts<MeasuredStore<S>>>,
 }
 
 impl<S> Clone for Server<S> {
@@ -146,24 +146,6 @@ impl<S: TenantStore> Server<S> {
     /// The store that all apps are in, as it was handed in.
     pub fn store(&self) -> &S {
         self.parts.apps.session_store().inner()
-    }
-
-    /// The sessions of every app.
-    ///
-    /// # Errors
-    /// As [`SessionsBuilder::build`], for an app that nobody has asked for before.
-    pub async fn apps(&self) -> Result<Vec<Sessions<MeasuredStore<S>>>, Error> {
-        let apps = self.parts.apps.all().await?;
-        Ok(apps.iter().map(|app| app.sessions.clone()).collect())
-    }
-
-    /// Takes over what other processes on the same store have changed of apps, tenants and signing
-    /// keys. Once a minute is plenty: what a request names and is not known is looked for at once.
-    ///
-    /// # Errors
-    /// [`Error::General`] when the store fails.
-    pub async fn synchronise(&self) -> Result<(), Error> {
-        self.parts.apps.synchronise().await
     }
 }
 

@@ -24,17 +24,7 @@ async fn sweep_for_ever<S: TenantStore>(server: Server<S>) {
     let mut interval = interval(SWEEP_INTERVAL);
     loop {
         interval.tick().await;
-        match server.apps().await {
-            Ok(apps) => {
-                for sessions in apps {
-                    if let Err(error) = sessions.sweep_all().await {
-                        let app = sessions.app();
-                        tracing::warn!(%app, %error, "what has expired was not removed");
-                    }
-                }
-            }
-            Err(error) => tracing::warn!(%error, "what has expired was not removed"),
-        }
+        server.sweep().await;
     }
 }
 

@@ -6,6 +6,7 @@
 mod commits;
 mod events;
 mod store;
+mod upkeep;
 
 use std::{fmt, sync::Mutex, time::Duration};
 
@@ -19,6 +20,7 @@ pub use commits::CommitStatistics;
 pub(crate) use events::EventMetrics;
 pub use store::MeasuredStore;
 pub(crate) use store::StoreMetrics;
+pub(crate) use upkeep::{Upkeep, UpkeepMetrics};
 
 /// What [`Metrics::exposition`] is.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,6 +38,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: ConnectionMetrics,
     pub(crate) events: EventMetrics,
     pub(crate) store: StoreMetrics,
+    pub(crate) upkeep: UpkeepMetrics,
 }
 
 /// What is told of requests.
@@ -180,6 +183,7 @@ impl Metrics {
             connections: ConnectionMetrics::register(&mut registry),
             events: EventMetrics::register(&mut registry),
             store: StoreMetrics::register(&mut registry),
+            upkeep: UpkeepMetrics::register(&mut registry),
             registry: Mutex::new(registry),
         }
     }

@@ -1,9 +1,14 @@
 //! What is over: how it is answered, and what a sweep removes of it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use sessile_core::{AppId, store::Store as _};
+use sessile_core::{
+    AppId,
+    clock::Clock as _,
+    store::{Store as _, StoredSigningKey},
+};
+use sessile_server::ServerConfig;
 
 use crate::{
     store::TestStore,
@@ -32,13 +37,8 @@ async fn without_its_row_a_token_ends_when_it_would_and_no_refresh_follows() {
 }
 
 async fn sweep(core: &Core) -> (usize, usize) {
-    let (mut sessions, mut keys) = (0, 0);
-    for app in core.server.apps().await.unwrap() {
-        let swept = app.sweep_all().await.unwrap();
-        sessions += swept.sessions;
-        keys += swept.keys;
-    }
-    (sessions, keys)
+    let swept = core.server.sweep().await;
+    (swept.sessions, swept.keys)
 }
 
 async fn key_ids(store: &TestStore, app: &AppId) -> Vec<String> {
@@ -113,4 +113,51 @@ async fn a_sweep_removes_the_keys_whose_tokens_are_all_over() {
     assert_eq!(sweep(&core).await.0, 0);
     assert!(!key_ids(&store, &public).await.contains(&of_public), "older by the millisecond");
     assert!(key_ids(&store, &public).await.contains(&fixed_of_public));
+}
+
+/// The value of one line of the metrics.
+async fn counted(core: &Core, line: &str) -> String {
+    let told = core.get("/metrics", "").await.text;
+    let found = told.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(' '));
+    assert!(found.is_some(), "{line} is not in {told}");
+    found.unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_app_whose_keys_cannot_be_read_keeps_no_other_from_its_upkeep() {
+    const GOOD: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+    let (core, store) = Core::with_store().await;
+    for app in GOOD.into_iter().chain(["bad"]) {
+        let body = json!({ "appId": app });
+        core.put("/recipe/multitenancy/app/v2", "", body).await.ok();
+        core.create_with(&format!("/appid-{app}"), "5.4", json!({})).await;
+    }
+    let newest = key_ids(&store, &"bad".parse().unwrap()).await;
+    let unreadable = StoredSigningKey {
+        key_id: format!("d-{}", core.now() + 1),
+        algorithm: "RS256".into(),
+        created_at: core.clock.now().plus(Duration::from_millis(1)),
+        material: "no key".into(),
+        is_static: false,
+    };
+    let newest = newest.first().map(String::as_str);
+    store.add_signing_key(&"bad".parse().unwrap(), unreadable, newest).await.unwrap();
+
+    // In one process all are in use, and in the other one none is.
+    let config = ServerConfig::default();
+    let other = Core::on(store.clone(), Arc::clone(&core.clock), config).await;
+    let made = other.post("/appid-f/sessile/keys/rotate", "", json!({})).await.ok();
+    assert_eq!(made["made"], true);
+    core.server.synchronise().await.unwrap();
+    let failures = "sessile_upkeep_failures_total{task=\"synchronisation\"}";
+    assert_eq!(counted(&core, failures).await, "1");
+    let keys = core.get("/appid-f/.well-known/jwks.json", "").await.json;
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 3);
+
+    core.advance(100 * DAY + 1);
+    let (sessions, _) = sweep(&other).await;
+    assert_eq!(sessions, GOOD.len());
+    assert_eq!(counted(&other, "sessile_upkeep_failures_total{task=\"sweep\"}").await, "1");
+    // Where its keys were read before, nothing is amiss.
+    assert_eq!(sweep(&core).await.0, 1);
 }
