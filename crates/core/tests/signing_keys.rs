@@ -4,7 +4,11 @@
 
 mod support;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -178,6 +182,60 @@ async fn the_next_key_is_published_for_the_overlap_before_it_signs() {
 }
 
 #[tokio::test]
+async fn the_next_key_is_published_in_time_where_nothing_is_signed() {
+    const AHEAD: Duration = Duration::from_secs(2);
+    for overlap in [OVERLAP, INTERVAL / 2 - SECOND] {
+        let (store, clock) = (MemoryStore::new(), Arc::new(ManualClock::at(START)));
+        let policy = Policy { signing_key_overlap: overlap, ..quick_rotation() };
+        let engine = start(&store, &clock, policy.clone()).await;
+        let elsewhere = start(&store, &clock, policy).await;
+        // By the key id: when it was made, and when it began to sign.
+        let (mut made, mut began) = (BTreeMap::new(), BTreeMap::new());
+        for second in 0..1000 {
+            let now = START.plus(second * SECOND);
+            clock.set(now);
+            for engine in [&engine, &elsewhere] {
+                engine.make_due_signing_key(AHEAD).await.unwrap();
+            }
+            for (id, state) in states(&engine).await {
+                made.entry(id.clone()).or_insert(now);
+                if state == "signing" {
+                    began.entry(id).or_insert(now);
+                }
+            }
+        }
+        // One at a time, in the last second before it is due.
+        let turn = INTERVAL - overlap - SECOND;
+        let times: Vec<_> = made.values().copied().collect();
+        assert!(times.len() > 10, "{times:?}");
+        assert!(times.windows(2).all(|two| two[1] == two[0].plus(turn)), "{times:?}");
+        for (id, began) in began.iter().skip(1) {
+            assert!(*began >= made[id].plus(overlap), "{id} was not published before it signed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_made_ahead_of_time_only_as_far_as_that_helps() {
+    let engine = Engine::with_policy(quick_rotation()).await;
+    let make = || engine.make_due_signing_key(Duration::MAX);
+    let calls = engine.calls_of(async {
+        engine.clock.set(START.plus(INTERVAL - OVERLAP - OVERLAP / 2));
+        assert!(!make().await.unwrap());
+    });
+    assert_eq!(calls.await, []);
+    engine.clock.advance(MILLISECOND);
+    engine.store().fail_next_call();
+    assert!(make().await.is_err());
+    let calls = engine.calls_of(async {
+        assert!(make().await.unwrap());
+        assert!(!make().await.unwrap());
+    });
+    assert_eq!(calls.await, [SigningKeys, AddSigningKey]);
+    assert_eq!(published(&engine).await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_refresh_makes_the_key_that_is_due_before_it_rotates() {
     let engine = Engine::with_policy(quick_rotation()).await;
     let issued = engine.log_in("alice").await;
@@ -257,7 +315,7 @@ proptest! {
     /// of a key that is not among them, whichever engine signs and whichever is asked for keys.
     #[test]
     fn no_token_is_signed_by_a_key_that_is_not_published_yet(
-        steps in prop::collection::vec((0..45_000_u64, any::<bool>(), any::<bool>()), 1..100),
+        steps in prop::collection::vec((0..45_000_u64, any::<[bool; 3]>()), 1..100),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
@@ -267,8 +325,12 @@ proptest! {
                 start(&store, &clock, quick_rotation()).await,
             ];
             let mut cached = (START, Vec::new());
-            for (milliseconds, signer, publisher) in steps {
+            for (milliseconds, [signer, publisher, is_kept_up]) in steps {
                 clock.advance(Duration::from_millis(milliseconds));
+                if is_kept_up {
+                    let engine = &engines[usize::from(publisher)];
+                    engine.make_due_signing_key(Duration::MAX).await.unwrap();
+                }
                 let signer = &engines[usize::from(signer)];
                 let issued = signer.log_in("alice").await;
                 if signer.now() >= cached.0 {

@@ -1,9 +1,9 @@
 //! Apps and their tenants: what each has of its own, and how they come and go.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     str::FromStr,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
@@ -21,7 +21,6 @@ use crate::{
     core_config::{CoreConfig, NotFollowed, invalid},
     directory::{Directory, Tenants},
     path::{PUBLIC, TenantName},
-    upkeep::FailedApps,
 };
 
 /// What a tenant has of its own.
@@ -118,6 +117,8 @@ pub(crate) struct Apps<S> {
     directory: RwLock<Directory<S>>,
     /// Whoever changes the directory holds it, so that no change is lost.
     change: async_lock::Mutex<()>,
+    /// The apps for which a key that was due could not be made.
+    pub(crate) without_due_keys: Mutex<HashSet<String>>,
 }
 
 impl<S: TenantStore> Apps<S> {
@@ -135,6 +136,7 @@ impl<S: TenantStore> Apps<S> {
             public,
             directory: RwLock::new(Directory::new()),
             change: async_lock::Mutex::new(()),
+            without_due_keys: Mutex::default(),
         };
         apps.read().await?;
         Ok(apps)
@@ -159,18 +161,6 @@ impl<S: TenantStore> Apps<S> {
         self.take_into_use(id).await
     }
 
-    /// Every app, all of them in use; and those that cannot be taken into use.
-    pub(crate) async fn all(&self) -> (Vec<Arc<App<S>>>, FailedApps) {
-        let waiting = self.directory().waiting();
-        let mut failed = Vec::new();
-        for id in waiting {
-            if let Err(error) = self.prepare(&id).await {
-                failed.push((id, error));
-            }
-        }
-        (self.directory().in_use(), failed)
-    }
-
     /// Looks into the store for what another process may have made; says whether it has looked.
     /// Whoever asks for what does not exist makes the store busy once a second at most.
     pub(crate) async fn look_again(&self) -> Result<bool, Error> {
@@ -188,18 +178,6 @@ impl<S: TenantStore> Apps<S> {
     pub(crate) async fn read_again(&self) -> Result<(), Error> {
         let _one_at_a_time = self.change.lock().await;
         self.read().await
-    }
-
-    /// The same of the signing keys of the apps that are in use; gives those for which it fails.
-    pub(crate) async fn reload_signing_keys(&self) -> FailedApps {
-        let in_use = self.directory().in_use();
-        let mut failed = Vec::new();
-        for app in in_use {
-            if let Err(error) = app.sessions.reload_signing_keys().await {
-                failed.push((app.sessions.app().to_string(), error));
-            }
-        }
-        failed
     }
 
     async fn read(&self) -> Result<(), Error> {
@@ -251,7 +229,7 @@ impl<S: TenantStore> Apps<S> {
         Ok(())
     }
 
-    fn directory(&self) -> RwLockReadGuard<'_, Directory<S>> {
+    pub(crate) fn directory(&self) -> RwLockReadGuard<'_, Directory<S>> {
         self.directory.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,7 @@
-//! Many refreshes with one token at the same time, over connections of their own.
+//! Many refreshes with one token at the same time, over connections of their own; and keys that are
+//! replaced.
 
-use std::{collections::BTreeSet, thread};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -48,4 +49,21 @@ fn all_get_the_same_where_rotation_is_idempotent() {
     for version in ["5.4", "5.6"] {
         assert_eq!(children_of_one_token(&usual, version).len(), 12, "{version}");
     }
+}
+
+/// The key that nobody asks for is made by the clock, of which a process has one of its own.
+#[test]
+fn a_key_is_replaced_where_no_request_comes() {
+    let folder = folder();
+    let interval = ("ACCESS_TOKEN_DYNAMIC_SIGNING_KEY_UPDATE_INTERVAL", "0.001");
+    let server = Server::start(folder.path(), &["--test-mode"], &[interval]);
+    // The first dynamic one and the static one come with the start.
+    let is_replaced = || server.log().matches("new signing key").count() >= 3;
+    for _ in 0..1200 {
+        if is_replaced() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(is_replaced(), "{}", server.log());
 }

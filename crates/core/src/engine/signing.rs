@@ -67,6 +67,20 @@ impl<S: Store> Sessions<S> {
         engine.keys.rotate(engine.store(), engine.random(), engine.now()).await
     }
 
+    /// Makes the next dynamic signing key if it is due by `ahead` from now, and says whether it did.
+    /// Whatever signs makes a key that is due; where nothing may be signed for longer than the
+    /// overlap, the next key would sign at once, before others could have read it. Called once a
+    /// second with two seconds for `ahead`, this publishes every key for the whole overlap. It
+    /// makes no key of an app that has none, and makes it earlier by half of the overlap at most.
+    /// No store call, unless a key is due.
+    ///
+    /// # Errors
+    /// [`Error::General`] when the store fails, or a key cannot be read, while one is due.
+    pub async fn make_due_signing_key(&self, ahead: Duration) -> Result<bool, Error> {
+        let Self { engine } = self;
+        engine.keys.make_due(engine.store(), engine.random(), engine.now(), ahead).await
+    }
+
     /// Reads the signing keys again, so that a key which another process made before it was due
     /// signs here too. One store call.
     ///

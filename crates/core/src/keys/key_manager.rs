@@ -93,7 +93,7 @@ impl KeyManager {
         if self.is_due(kind, now) {
             let _one_at_a_time = self.renewal.lock().await;
             if self.is_due(kind, now) {
-                self.renew(store, kind, random, now).await?;
+                self.renew(store, kind, random, now, now).await?;
             }
         }
         let ring = self.ring();
@@ -150,6 +150,27 @@ impl KeyManager {
         Ok(!is_published)
     }
 
+    /// Makes the next dynamic key if it is due by `ahead` from now, before anything has to be signed;
+    /// says whether it did. The store is asked only then.
+    pub(crate) async fn make_due<S: Store>(
+        &self,
+        store: &S,
+        random: &dyn RandomSource,
+        now: Timestamp,
+        ahead: Duration,
+    ) -> Result<bool, Error> {
+        const KIND: SigningKeyKind = SigningKeyKind::Dynamic;
+        let due_at = now.plus(self.schedule.ahead(ahead));
+        // The first one is made by whoever wants one.
+        let is_due =
+            || self.ring().newest_of(self.algorithm).is_some() && self.is_due(KIND, due_at);
+        if !is_due() {
+            return Ok(false);
+        }
+        let _one_at_a_time = self.renewal.lock().await;
+        if is_due() { self.renew(store, KIND, random, now, due_at).await } else { Ok(false) }
+    }
+
     fn is_due(&self, kind: SigningKeyKind, now: Timestamp) -> bool {
         match kind {
             SigningKeyKind::Dynamic => self.ring().is_due(self.algorithm, self.schedule, now),
@@ -157,16 +178,22 @@ impl KeyManager {
         }
     }
 
+    /// Makes the key that is due at `due_at`; says whether it did.
     async fn renew<S: Store>(
         &self,
         store: &S,
         kind: SigningKeyKind,
         random: &dyn RandomSource,
         now: Timestamp,
-    ) -> Result<(), Error> {
+        due_at: Timestamp,
+    ) -> Result<bool, Error> {
         // Another process may have made the new key already.
         self.replace_ring(&store.signing_keys(&self.app).await?)?;
-        if self.is_due(kind, now) { self.add(store, kind, random, now).await } else { Ok(()) }
+        let is_due = self.is_due(kind, due_at);
+        if is_due {
+            self.add(store, kind, random, now).await?;
+        }
+        Ok(is_due)
     }
 
     /// Makes the next key after the newest one of the ring. Where another process does the same,

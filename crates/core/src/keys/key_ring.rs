@@ -33,6 +33,16 @@ impl From<&Policy> for KeySchedule {
     }
 }
 
+impl KeySchedule {
+    /// How long before it is due a key may be made, of what is asked for: not while the one before
+    /// it is not signing yet, nor so early that it signs before others must have read the keys
+    /// again.
+    pub(crate) fn ahead(self, wanted: Duration) -> Duration {
+        let spare = self.update_interval.saturating_sub(self.overlap.saturating_mul(2));
+        wanted.min(self.overlap / 2).min(spare)
+    }
+}
+
 impl KeyRing {
     pub(crate) fn new(generation: u64, newest_first: Vec<Arc<SigningKey>>) -> Self {
         let by_header = newest_first

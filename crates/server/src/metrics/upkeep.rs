@@ -20,17 +20,20 @@ struct TaskLabels {
 pub(crate) enum Upkeep {
     /// Sessions that expired and keys that retired are removed.
     Sweep,
+    /// Keys that are due are made.
+    Keys,
     /// Keys are read again.
     Synchronisation,
 }
 
 impl Upkeep {
-    const ALL: [Self; 2] = [Self::Sweep, Self::Synchronisation];
+    const ALL: [Self; 3] = [Self::Sweep, Self::Keys, Self::Synchronisation];
 
     fn label(self) -> TaskLabels {
         TaskLabels {
             task: match self {
                 Self::Sweep => "sweep",
+                Self::Keys => "keys",
                 Self::Synchronisation => "synchronisation",
             },
         }

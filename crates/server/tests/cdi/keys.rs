@@ -44,6 +44,21 @@ async fn keys_are_published_until_the_next_one() {
 }
 
 #[tokio::test]
+async fn the_next_key_is_published_in_time_where_no_request_comes() {
+    let core = Core::new().await;
+    core.advance(168 * 3600 - 63);
+    core.server.make_due_signing_keys().await;
+    assert_eq!(key_ids(&core.get("/.well-known/jwks.json", "").await.outcome()).len(), 2);
+    core.advance(2);
+    core.server.make_due_signing_keys().await;
+    // It is too early for a request to make the key.
+    let keys = core.get("/.well-known/jwks.json", "").await.outcome();
+    assert_eq!(key_ids(&keys).len(), 3);
+    core.advance(3600);
+    assert_eq!(part(access_token(&core.create("5.4").await), 0)["kid"], key_ids(&keys)[0]);
+}
+
+#[tokio::test]
 async fn below_2_21_answers_tell_the_key_that_signs() {
     let week = 168 * 3_600_000;
     let core = Core::new().await;
