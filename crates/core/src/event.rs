@@ -107,6 +107,9 @@ impl RevocationReason {
 
 /// Is called for every event, in the task that caused it and after the store has acknowledged it;
 /// at most once each. It must not block.
+///
+/// One thing is told before it is acknowledged: the end of a session for a replayed token, where the
+/// caller goes away while the store ends it.
 pub type EventListener = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Tells `tracing` and the listeners.

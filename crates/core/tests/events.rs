@@ -180,6 +180,35 @@ async fn what_the_store_has_not_acknowledged_is_not_told() {
     assert_eq!(engine.get_all_session_handles_for_user("alice").await.unwrap(), []);
 }
 
+/// Hanging up is no way to go unnoticed.
+#[tokio::test]
+async fn a_thief_who_goes_away_is_told_of() {
+    use support::counting_store::Trouble;
+
+    let engine = Engine::new().await;
+    let first = engine.log_in("alice").await;
+    let second = engine.exchange(refresh_token(&first)).await.unwrap();
+    drop(engine.exchange(refresh_token(&second)).await.unwrap());
+    engine.take_events();
+    let arrive = std::iter::repeat_n(Trouble::None, 2);
+    engine.store().set_troubles(arrive.chain([Trouble::NeverAnswers]));
+    let ended = async {
+        let (store, handle) = (engine.store().inner(), first.session.handle());
+        while store.get_session(&app("public"), handle).await.unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = engine.exchange(refresh_token(&first)) => panic!("{answer:?}"),
+        () = ended => {}
+    }
+    let theft = TheftDetected { kind: TheftKind::Stale };
+    assert_eq!(told(engine.take_events()), [of(&first, theft)]);
+    engine.exchange(refresh_token(&second)).await.unwrap_err();
+    assert_eq!(engine.take_events(), []);
+}
+
 #[tokio::test]
 async fn an_event_names_its_app() {
     let engine = Engine::new().await;

@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     AlreadyExists(&'static str),
     /// A new file cannot be made.
     CannotCreate,
+    /// The sessions were moved to another store.
+    Retired,
     /// SQLite failed. Shared, because all requests of a batch are told.
     Sqlite(Arc<rusqlite::Error>),
 }
@@ -78,6 +80,9 @@ impl Failure {
                     task.name()
                 );
                 StoreError::new(StoreErrorKind::NotWritable, text)
+            }
+            Self::Retired => {
+                StoreError::new(StoreErrorKind::NotWritable, format!("{}: {RETIRED}", task.name()))
             }
             Self::Sqlite(error) => {
                 let (kind, advice) = assess(error, task);

@@ -135,6 +135,31 @@ fn moves(connection: &Connection) -> rusqlite::Result<Moves> {
     Ok(moves)
 }
 
+/// Whether the store was retired, as far as it is known. The triggers refuse what changes a row; this,
+/// also what would have changed one elsewhere.
+#[derive(Debug, Default)]
+pub(crate) struct Retirement {
+    /// It grows with each trigger that is made or dropped.
+    schema_version: Option<i64>,
+    is_retired: bool,
+}
+
+impl Retirement {
+    /// # Errors
+    /// Where it is, at the moment of the connection's transaction.
+    pub(crate) fn check(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let version = connection
+            .prepare_cached("PRAGMA schema_version")?
+            .query_row([], |row| row.get(0))
+            .map(Some)?;
+        if self.schema_version != version {
+            self.is_retired = is_retired(connection)?;
+            self.schema_version = version;
+        }
+        if self.is_retired { Err(Failure::Retired) } else { Ok(()) }
+    }
+}
+
 /// Whether nobody can write to the store.
 pub(crate) fn is_retired(connection: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT * FROM sqlite_schema

@@ -18,6 +18,7 @@ use crate::{
     failure::{Failure, Task},
     reader::{Readers, spawn},
     request::{Queue, Request, Threads},
+    retirement::Retirement,
 };
 
 /// The most requests in one transaction, so that the first of a burst is not answered too late.
@@ -116,13 +117,15 @@ impl Writer {
 }
 
 fn commit_all(connection: &Connection, queue: &Queue, counters: &Counters, busy_timeout: Duration) {
+    let mut retirement = Retirement::default();
     while let Some(first) = queue.next() {
         // What has queued up while the last batch was committed, and no waiting for more. A write
         // whose caller went away is done too: a client that logs out need not stay to see it.
         let batch = iter::once(first).chain(queue.present().take(LARGEST_BATCH - 1)).collect();
         // The batch is dropped in the panic, which tells its callers.
-        let finished =
-            catch_unwind(AssertUnwindSafe(|| commit(connection, batch, counters, busy_timeout)));
+        let finished = catch_unwind(AssertUnwindSafe(|| {
+            commit(connection, batch, counters, busy_timeout, &mut retirement);
+        }));
         if finished.is_err() {
             tracing::error!("a request to the session database panicked; its batch is undone");
             roll_back(connection);
@@ -135,9 +138,11 @@ fn commit(
     mut batch: Vec<Box<dyn Request>>,
     counters: &Counters,
     busy_timeout: Duration,
+    retirement: &mut Retirement,
 ) {
-    let outcome =
-        begin(connection, busy_timeout).and_then(|()| apply_and_commit(connection, &mut batch));
+    let outcome = begin(connection, busy_timeout)
+        .and_then(|()| retirement.check(connection))
+        .and_then(|()| apply_and_commit(connection, &mut batch));
     match &outcome {
         Ok(()) => counters.count(batch.len()),
         Err(_) => roll_back(connection),

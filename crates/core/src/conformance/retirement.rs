@@ -74,7 +74,31 @@ pub async fn a_retired_store_refuses_every_write<S: BulkStore>(
     let with_factors =
         StoredTenant { first_factors: Some(vec!["otp".to_owned()]), ..tenant(app, "t-1") };
     let text = || "{}".to_owned();
+    // It may be elsewhere by now, and be changed there.
+    let unknown = &session_of("bob");
+    let (no_handle, no_handles) = (&unknown.handle, std::slice::from_ref(&unknown.handle));
     let outcomes = [
+        (
+            "rotate_session, unknown",
+            kind(store.rotate_session(app, no_handle, rotation_of(unknown)).await),
+        ),
+        (
+            "replace_session_data, unknown",
+            kind(store.replace_session_data(app, no_handle, text(), None, NOW).await),
+        ),
+        (
+            "replace_jwt_payload, unknown",
+            kind(store.replace_jwt_payload(app, no_handle, text(), NOW).await),
+        ),
+        ("remove_sessions, unknown", kind(store.remove_sessions(app, no_handles).await)),
+        (
+            "remove_sessions_of_user, unknown",
+            kind(store.remove_sessions_of_user(app, "bob", Accounts::Linked, all, None).await),
+        ),
+        (
+            "remove_sessions_created_before, unknown",
+            kind(store.remove_sessions_created_before(app, Timestamp::default(), 10).await),
+        ),
         ("insert_session", kind(store.insert_session(app, session_of("bob")).await)),
         (
             "insert_session_within",

@@ -258,11 +258,6 @@ impl<S: Store> Engine<S> {
     /// Ends the session for a replayed token, and gives the error that says so. However many
     /// replays come at once, one ends it and the others find it gone.
     async fn end(&self, row: SessionRecord, kind: TheftKind) -> Result<Error, Error> {
-        let removed =
-            self.store().remove_sessions(&self.app, std::slice::from_ref(&row.handle)).await?;
-        if removed.is_empty() {
-            return Ok(UnauthorisedReason::SessionNotFound.into());
-        }
         // What may be a lost answer is a theft where the policy says so.
         let doubtful = match kind {
             TheftKind::LateRetry => {
@@ -273,14 +268,27 @@ impl<S: Store> Engine<S> {
             }
             TheftKind::Stale => None,
         };
-        if let (Some((reason, unauthorised)), LateRetry::Unauthorised) =
-            (doubtful, self.policy.late_retry)
-        {
-            self.tell(&row.handle, row.user(), EventKind::Revoked { reason });
-            return Ok(unauthorised.into());
+        let doubtful = doubtful.filter(|_| self.policy.late_retry == LateRetry::Unauthorised);
+        let event = match doubtful {
+            Some((reason, _)) => EventKind::Revoked { reason },
+            None => EventKind::TheftDetected { kind },
+        };
+        let end = End { engine: self, row: &row, event };
+        let removed =
+            self.store().remove_sessions(&self.app, std::slice::from_ref(&row.handle)).await;
+        match removed {
+            Ok(removed) if !removed.is_empty() => drop(end),
+            outcome => {
+                // Somebody else has ended it and told so, or nobody knows.
+                std::mem::forget(end);
+                outcome?;
+                return Ok(UnauthorisedReason::SessionNotFound.into());
+            }
         }
-        self.tell(&row.handle, row.user(), EventKind::TheftDetected { kind });
-        Ok(theft(row, kind, true))
+        match doubtful {
+            Some((_, unauthorised)) => Ok(unauthorised.into()),
+            None => Ok(theft(row, kind, true)),
+        }
     }
 
     /// Reports a theft and leaves the session to who asked.
@@ -288,6 +296,20 @@ impl<S: Store> Engine<S> {
         let kind = TheftKind::Stale;
         self.tell(&row.handle, row.user(), EventKind::TheftDetected { kind });
         theft(row, kind, false)
+    }
+}
+
+/// The end of a session for a replayed token, told when this is dropped: also when its caller goes
+/// away before the store has answered, or a thief had only to hang up to go unnoticed.
+struct End<'a, S: Store> {
+    engine: &'a Engine<S>,
+    row: &'a SessionRecord,
+    event: EventKind,
+}
+
+impl<S: Store> Drop for End<'_, S> {
+    fn drop(&mut self) {
+        self.engine.tell(&self.row.handle, self.row.user(), self.event);
     }
 }
 

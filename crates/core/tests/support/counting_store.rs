@@ -45,6 +45,8 @@ pub(crate) enum Trouble {
     Fails,
     /// It is done, and nobody is told.
     LosesItsAnswer,
+    /// It is done, and whoever asked waits for ever.
+    NeverAnswers,
 }
 
 type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -165,6 +167,10 @@ impl<S> CountingStore<S> {
             Some(Trouble::LosesItsAnswer) => {
                 answer.await?;
                 Err(lost())
+            }
+            Some(Trouble::NeverAnswers) => {
+                answer.await?;
+                std::future::pending().await
             }
             Some(Trouble::None) | None => answer.await,
         }
