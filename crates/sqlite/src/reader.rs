@@ -16,22 +16,20 @@ use crate::{
 /// The way to the threads that read. They end when it is dropped.
 pub(crate) struct Readers {
     threads: Threads,
+    /// For what reads so long that others must not wait for it.
+    backups: Threads,
 }
 
 impl Readers {
     /// Starts a thread for each connection.
     pub(crate) fn start(
         connections: impl IntoIterator<Item = Connection>,
+        for_backups: Option<Connection>,
     ) -> Result<Self, StoreError> {
-        let (requests, queue) = Queue::new();
-        let threads = connections
-            .into_iter()
-            .map(|connection| {
-                let queue = queue.clone();
-                spawn("sessile-sqlite-reader", move || answer_all(&connection, &queue))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { threads: Threads::new(requests, threads) })
+        Ok(Self {
+            threads: start("sessile-sqlite-reader", connections)?,
+            backups: start("sessile-sqlite-backup", for_backups)?,
+        })
     }
 
     /// Has `work` done by whichever thread is free.
@@ -43,10 +41,35 @@ impl Readers {
         self.threads.submit(Task::Read(task), work).await
     }
 
+    /// The same for a backup. They are made one after the other, beside everything else.
+    pub(crate) async fn submit_backup<T: Send + 'static>(
+        &self,
+        task: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.backups.submit(Task::Read(task), work).await
+    }
+
     /// Ends the threads once they have answered what was sent to them, and waits for that.
     pub(crate) fn close(&self) {
         self.threads.close();
+        self.backups.close();
     }
+}
+
+fn start(
+    name: &str,
+    connections: impl IntoIterator<Item = Connection>,
+) -> Result<Threads, StoreError> {
+    let (requests, queue) = Queue::new();
+    let threads = connections
+        .into_iter()
+        .map(|connection| {
+            let queue = queue.clone();
+            spawn(name, move || answer_all(&connection, &queue))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Threads::new(requests, threads))
 }
 
 fn answer_all(connection: &Connection, queue: &Queue) {

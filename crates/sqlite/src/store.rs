@@ -66,7 +66,8 @@ impl SqliteStore {
         let readers = (0..options.readers)
             .map(|_| connection::open_reader(&file, options))
             .collect::<Result<Vec<_>, _>>()?;
-        let readers = Arc::new(Readers::start(readers)?);
+        let for_backups = connection::open_reader(&file, options)?;
+        let readers = Arc::new(Readers::start(readers, Some(for_backups))?);
         let writer = Writer::start(writer, options.busy_timeout, Arc::clone(&readers))?;
         let path = file.path().to_owned();
         Ok(Self { shared: Arc::new(Shared { path, writer, readers }) })
@@ -85,7 +86,7 @@ impl SqliteStore {
     pub async fn back_up(&self, to: impl AsRef<Path>) -> Result<(), StoreError> {
         let to = to.as_ref().to_owned();
         let work = move |connection: &_| backup::write_copy(connection, &to);
-        self.shared.readers.submit("backing up the store", work).await
+        self.shared.readers.submit_backup("backing up the store", work).await
     }
 
     /// Finishes what was sent to the store, closes the file, and waits for both. Every later call
@@ -221,10 +222,21 @@ impl Store for SqliteStore {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<RemovedSession>, StoreError> {
-        let app = app.clone();
-        let work =
-            move |connection: &_| limits::remove_created_before(connection, &app, before, limit);
-        self.shared.writer.submit("removing old sessions", work).await
+        let mut removed = Vec::new();
+        loop {
+            // Found by a reader: a look at every session must not keep others from writing.
+            let (of, missing) = (app.clone(), limit.saturating_sub(removed.len()));
+            let find =
+                move |connection: &_| limits::created_before(connection, &of, before, missing);
+            let found = self.shared.readers.submit("looking for old sessions", find).await?;
+            let (of, number) = (app.clone(), found.len());
+            let work = move |connection: &_| sessions::remove(connection, &of, &found);
+            removed.extend(self.shared.writer.submit("removing old sessions", work).await?);
+            // Some of them may have been removed by others meanwhile; there may be more then.
+            if number < missing || removed.len() >= limit {
+                return Ok(removed);
+            }
+        }
     }
 
     async fn sessions_of_user(

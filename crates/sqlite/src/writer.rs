@@ -235,7 +235,7 @@ mod tests {
         let file = DatabaseFile::find_or_create(&folder.path().join("sessions.db")).unwrap();
         let options = SqliteOptions::default();
         let connection = open_writer(&file, &options).unwrap();
-        let readers = Arc::new(Readers::start([]).unwrap());
+        let readers = Arc::new(Readers::start([], None).unwrap());
         let writer = Writer::start(connection, options.busy_timeout, readers).unwrap();
         let create = |connection: &Connection| Ok(connection.execute_batch(CREATE)?);
         writer.submit("creating", create).await.unwrap();

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, named_params, params};
 use sessile_core::{
     AppId, SessionHandle,
     clock::Timestamp,
-    store::{LimitedInsertion, Owner, RemovedSession, SessionLimit, SessionRecord, WhenFull},
+    store::{LimitedInsertion, Owner, SessionLimit, SessionRecord, WhenFull},
 };
 
 use super::sessions;
@@ -41,23 +41,17 @@ pub(crate) fn insert_within(
     Ok(LimitedInsertion::Inserted { owner, ended: oldest_first })
 }
 
-pub(crate) fn remove_created_before(
+/// Sessions that began before a moment, as many as are asked for. That moment never changes.
+pub(crate) fn created_before(
     connection: &Connection,
     app: &AppId,
     before: Timestamp,
     limit: usize,
-) -> Result<Vec<RemovedSession>, Failure> {
+) -> Result<Vec<SessionHandle>, Failure> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let sql = "DELETE FROM sessions WHERE rowid IN (
-            SELECT rowid FROM sessions WHERE app_id = ? AND created_at < ? LIMIT ?
-        ) RETURNING handle, user_id";
+    let sql = "SELECT handle FROM sessions WHERE app_id = ? AND created_at < ? LIMIT ?";
     let mut statement = connection.prepare_cached(sql)?;
-    let removed = |row: &Row<'_>| {
-        Ok(RemovedSession {
-            handle: SessionHandle::new(row.get_ref(0)?.as_str()?),
-            user_id: row.get(1)?,
-        })
-    };
-    let rows = statement.query_map(params![app.as_str(), before.as_millis(), limit], removed)?;
+    let handle = |row: &Row<'_>| Ok(SessionHandle::new(row.get_ref(0)?.as_str()?));
+    let rows = statement.query_map(params![app.as_str(), before.as_millis(), limit], handle)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -119,6 +119,28 @@ async fn a_store_reads_on_and_stays_as_it_was_after_a_backup() {
     assert_eq!(again.kind(), StoreErrorKind::NotWritable);
 }
 
+/// Also where there is one thread only that reads.
+#[tokio::test]
+async fn nobody_who_reads_waits_for_backups() {
+    const BACKUPS: usize = 20;
+    let (folder, app) = (Folder::new(), AppId::default());
+    let store = SqliteStore::options().readers(1).open(folder.file("")).unwrap();
+    let row = session();
+    store.insert_session(&app, row.clone()).await.unwrap();
+    let back_up = |number: usize| {
+        let (store, copy) = (store.clone(), folder.0.path().join(number.to_string()));
+        tokio::spawn(async move { store.back_up(copy).await.unwrap() })
+    };
+    let backups: Vec<_> = (0..BACKUPS).map(back_up).collect();
+    // Now they are sent, before the reading.
+    tokio::task::yield_now().await;
+    store.get_session(&app, &row.handle).await.unwrap().unwrap();
+    assert!(!backups.iter().all(tokio::task::JoinHandle::is_finished));
+    for backup in backups {
+        backup.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_is_there_is_never_overwritten() {
     let (folder, app) = (Folder::new(), AppId::default());
