@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::{connection::Connection, connector::Connector, failure::Failure};
 
@@ -89,6 +89,9 @@ impl Readers {
 pub(crate) struct Writers {
     connector: Arc<Connector>,
     turns: Arc<Semaphore>,
+    /// Places for what may wait for locks as long as a request may take: fewer than there are turns,
+    /// where there are several, so that others go on.
+    long_places: Semaphore,
     count: u32,
     /// How many wait for a turn.
     waiting: AtomicUsize,
@@ -100,7 +103,9 @@ impl Writers {
     pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
         let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
         let turns = Arc::new(Semaphore::new(count as usize));
-        Self { connector, turns, count, waiting: AtomicUsize::new(0), idle: Mutex::default() }
+        let long_places = Semaphore::new((count as usize - 1).max(1));
+        let (waiting, idle) = (AtomicUsize::new(0), Mutex::default());
+        Self { connector, turns, long_places, count, waiting, idle }
     }
 
     /// Waits until a connection is free.
@@ -121,6 +126,11 @@ impl Writers {
         })
     }
 
+    /// A place for what may be long, to be had before a turn.
+    pub(crate) async fn long_place(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        self.long_places.acquire().await.map_err(|_| Failure::Closed)
+    }
+
     /// Whether somebody waits for a turn: whoever has one should not make it longer.
     pub(crate) fn are_wanted(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
@@ -139,6 +149,7 @@ impl Writers {
 
     pub(crate) fn close(&self) {
         self.turns.close();
+        self.long_places.close();
         self.forget();
     }
 

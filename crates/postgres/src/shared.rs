@@ -139,6 +139,7 @@ impl Shared {
         let arguments = Arc::new(arguments);
         let sent_at = Instant::now();
         let done = self.runtime().spawn(async move {
+            let _place = shared.writers.long_place().await?;
             let turn = shared.writers.turn().await?;
             let mut attempts = 1..ATTEMPTS;
             let mut repeats = 0..usize::from(manner.is_repeatable);

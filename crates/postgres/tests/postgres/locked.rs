@@ -216,6 +216,33 @@ async fn logins_and_removals_make_way_too() {
     assert_eq!(ended.await.unwrap().len() + locked.await.unwrap().len(), 40);
 }
 
+/// Nor do those who end all sessions of a user, and wait for one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_many_sessions_leave_room_for_others() {
+    let database = Database::new();
+    let store = options(&database).writers(2).open().await.unwrap();
+    let (store, app) = (&store, &app());
+    let (locked, free) = (session(), SessionRecord { user_id: "bob".into(), ..session() });
+    for row in [&locked, &free] {
+        store.insert_session(app, row.clone()).await.unwrap();
+    }
+    let holder = lock(&database, &locked).await;
+    let all = &TenantScope::All;
+    let end = || store.remove_sessions_of_user(app, "alice", Accounts::Linked, all, None);
+    let waiting: Vec<_> = (0..3).map(|_| send(end())).collect();
+    wait_for_waiting(&database, 1);
+    for _ in 0..3 {
+        let answer = store.replace_session_data(app, &free.handle, "{}".into(), None, NOW).await;
+        assert_eq!(answer.unwrap(), DataReplacement::Replaced);
+    }
+    holder.batch_execute("COMMIT").await.unwrap();
+    let mut ended = 0;
+    for answer in waiting {
+        ended += answer.await.unwrap().len();
+    }
+    assert_eq!(ended, 1);
+}
+
 /// Whoever has been told that the time is over may have done something else since.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_too_late_is_not_done() {
