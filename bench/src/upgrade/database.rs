@@ -11,8 +11,14 @@ use sessile_postgres::{Ownership, PostgresOptions, PostgresStore};
 use sessile_postgres_fixture::{Cluster, Database, supertokens};
 
 /// What Sessile has beside the tables of the core.
-const OWN_TABLES: &str = "sessile_session, sessile_signing_key, sessile_secret, sessile_tenant, \
-                          sessile_move, sessile_store";
+const OWN_TABLES: [&str; 6] = [
+    "sessile_move",
+    "sessile_secret",
+    "sessile_session",
+    "sessile_signing_key",
+    "sessile_store",
+    "sessile_tenant",
+];
 
 /// Every hundredth session is one that cores change, and every five-hundredth one that ends soon.
 pub(super) const CHANGED: &str = "changed";
@@ -75,7 +81,7 @@ impl OldDatabase {
 
     /// Makes the tables what they were before a node has opened them.
     pub(super) fn take_back(&self) {
-        self.database.run(&format!("DROP TABLE {OWN_TABLES}"));
+        self.database.run(&format!("DROP TABLE {}", OWN_TABLES.join(", ")));
         self.database.run(supertokens::BACK_TO_9_0);
     }
 
@@ -122,8 +128,10 @@ impl OldDatabase {
                 AND pg_get_indexdef(indexrelid) LIKE '%(user\\_id, app\\_id)'",
         );
         ensure!(indexes == ["t"], "the index of users: {indexes:?}");
-        let tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'sessile\\_%'";
-        ensure!(self.database.rows(tables) == ["5"], "Sessile's own tables are not all there");
+        let tables =
+            "SELECT tablename FROM pg_tables WHERE tablename LIKE 'sessile\\_%' ORDER BY 1";
+        let tables = self.database.rows(tables);
+        ensure!(tables == OWN_TABLES, "of Sessile's own tables there are {tables:?}");
         self.check_rows()
     }
 
