@@ -25,12 +25,16 @@ pub(crate) fn set_aside<W: Gathered>(mut locked: Batch<'_, W>, shared: &Arc<Shar
 }
 
 async fn ask_again<W: Gathered>(shared: Arc<Shared>) {
-    let task = Task { lane: W::lane(&shared) };
+    let mut task = Task { lane: W::lane(&shared), is_over: false };
     // The caller should be told why before it gives up.
     let time = shared.request_timeout().saturating_sub(2 * PAUSE);
     loop {
         sleep(PAUSE).await;
-        let Some(mut batch) = task.lane.take_set_aside() else { return };
+        let Some(mut batch) = task.lane.take_set_aside() else {
+            // What is set aside from here on is another task's.
+            task.is_over = true;
+            return;
+        };
         batch.refuse_after(time, &Failure::Locked);
         let mut locked = match shared.writers.turn().await {
             Ok(turn) => batch.run_again(&turn, &shared).await,
@@ -45,11 +49,14 @@ async fn ask_again<W: Gathered>(shared: Arc<Shared>) {
 /// The one that asks.
 struct Task<'a, W: Gathered> {
     lane: &'a Lane<W>,
+    is_over: bool,
 }
 
 impl<W: Gathered> Drop for Task<'_, W> {
     /// When it ends before its time, the callers learn it from their dropped senders.
     fn drop(&mut self) {
-        self.lane.drop_set_aside();
+        if !self.is_over {
+            self.lane.drop_set_aside();
+        }
     }
 }
